@@ -1,0 +1,1 @@
+"""Looks inside open-weights language models, in many languages at once."""

@@ -1,0 +1,46 @@
+"""Exceptions that users may see: each message is one line that names the place, the fact and the way out."""
+
+
+class AuditError(Exception):
+    """Anything that went wrong in a way the user can act on.
+
+    `exit_code` is what the command line returns (documented in docs/cli.md).
+    """
+
+    exit_code = 64
+
+
+class UsageError(AuditError):
+    """The command was asked for something that does not exist or does not fit together."""
+
+    exit_code = 64
+
+
+class SuiteError(AuditError):
+    """A suite file is missing, malformed, or fails the linter."""
+
+    exit_code = 65
+
+
+class ModelError(AuditError):
+    """A model cannot be found, fetched, verified, converted or loaded."""
+
+    exit_code = 66
+
+
+class RunError(AuditError):
+    """A run folder or a cached shard is incomplete, damaged or of another version."""
+
+    exit_code = 67
+
+
+class ResourceError(AuditError):
+    """The machine lacks what the work needs: disk, memory, a missing optional package."""
+
+    exit_code = 69
+
+
+class TooFewItems(AuditError):
+    """A statistic was asked of fewer independent items than it can be computed from."""
+
+    exit_code = 70

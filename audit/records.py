@@ -1,0 +1,277 @@
+"""The frozen types that everything passes around. They import nothing of ours.
+
+    Suite (what we ask) -> Observation rows -> Evidence -> Measurement -> Finding
+
+Gathering makes an `Evidence`; weighing turns it into `Measurement`s and `Finding`s and never sees a model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import pandas as pd
+
+# --- what we ask -----------------------------------------------------------------------------
+
+
+class Kind(StrEnum):
+    """What a suite's items look like, and so which measures read it (docs/suite-format.md)."""
+
+    STEREOTYPE = "stereotype"  # two group fillers x two answers
+    PAIRS = "pairs"  # two sentences that differ in one span; only their shared ending is scored
+    CULTURE = "culture"  # a question about a practice; candidates are the answers of all cultures
+    VALUES = "values"  # statements that endorse, reject, or have nothing to do with a framework
+    DILEMMA = "dilemma"  # two options, each rooted in a framework; both orders, two paraphrases
+    COMPETENCE = "competence"  # a true and a broken continuation
+    PARALLEL = "parallel"  # plain lines of text, the same lines in each language
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """One prompt and the answers that compete after it.
+
+    `answers` maps a role ("a", "b", a culture's id, "agree" ...) to its alternative spellings, each exactly as it
+    continues the prompt (with its leading space where the script writes one). The probability of a role is the sum
+    over its alternatives. `slot` is the character span of `prompt` that differs between the contexts of an item.
+    """
+
+    context: str
+    prompt: str
+    answers: Mapping[str, tuple[str, ...]]
+    slot: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One item in one language: its place in the design, its words, and where the words come from."""
+
+    id: str  # the same in every language
+    language: str  # BCP 47 code
+    template: str  # the unit that errors cluster on
+    topic: str  # axis, facet, framework or kind of dilemma
+    control: bool  # same form without social meaning: gives the null
+    asks: tuple[Ask, ...]
+    origin: str  # native | adapted | translated
+    author: str  # person | machine
+    reviewed: int  # native speakers who have reviewed these words
+    groups: tuple[str, str] | None = None  # stereotype, pairs: base and counterpart
+    culture: str | None = None  # culture
+    frameworks: tuple[str, ...] = ()  # values: one; dilemma: those of option a and option b
+    regions: tuple[str, ...] = ()  # where the stereotype is held to exist
+    source: str = ""  # who says so
+    quarantine: str = ""  # why it supports no headline; empty if it does
+
+
+@dataclass(frozen=True, kw_only=True)
+class SuiteRecord:
+    """What a suite declares about itself. The loader refuses a suite that leaves one of these out."""
+
+    name: str
+    version: str
+    kind: Kind
+    question: str
+    construct: str
+    harm: str
+    groups: str  # who is compared, and the power relation between them
+    intended_use: str
+    not_shown: str  # what a result on this suite does not show
+    licence: str
+    redistributable: bool  # may its texts be written into run folders and reports?
+    authors: str
+    labels: Mapping[str, str] = field(default_factory=dict)  # id -> English name of topics, cultures, frameworks
+    digest: str = ""  # SHA-256 over the compiled items
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """A suite as loaded: its declaration and every item in every language asked for."""
+
+    record: SuiteRecord
+    languages: tuple[str, ...]
+    items: tuple[Item, ...]
+
+
+# --- what was looked at ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRecord:
+    """Which model was audited, to the byte."""
+
+    name: str  # as people call it: "gemma-3-270m, Q4_K_M dequantised"
+    ref: str  # as it was asked for
+    source: str  # builtin | hub | folder | gguf
+    revision: str  # hub commit, or the SHA-256 of the source file
+    architecture: str
+    n_layers: int
+    n_heads: int
+    n_parameters: int
+    dtype: str
+    device: str
+    weights_sha256: str
+    tokenizer_sha256: str
+    quantisation: str  # "" where the weights are the published ones
+    licence: str
+    licence_accepted: str  # how the terms were accepted, "" where none are asked
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseFloor:
+    """How much an effect moves when nothing but batch size and padding changes (nats)."""
+
+    value: float
+    n_items: int
+    method: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Everything a run rests on; `run_id` is the digest of the rest. No times, no paths: same inputs, same bytes."""
+
+    run_id: str
+    model: ModelRecord
+    suites: tuple[SuiteRecord, ...]
+    languages: tuple[str, ...]
+    settings: Mapping[str, Any]  # those that change numbers
+    versions: Mapping[str, str]
+    noise_floor: NoiseFloor | None = None
+
+
+# Column -> pandas dtype of the three tables of Evidence; runs.py writes and checks exactly these.
+OBSERVATION_COLUMNS: Mapping[str, str] = {
+    "suite": "string",
+    "language": "string",
+    "item": "string",
+    "context": "string",  # which of the item's asks
+    "answer": "string",  # which role
+    "logp": "float64",  # log P(answer | prompt), nats, summed over tokens, log-sum-exp over alternatives
+    "n_tokens": "int64",  # tokens of the likeliest alternative
+    "n_bytes": "int64",  # UTF-8 bytes of the likeliest alternative that were scored
+    "prompt_tokens": "int64",
+}
+ITEM_COLUMNS: Mapping[str, str] = {
+    "suite": "string",
+    "kind": "string",
+    "language": "string",
+    "item": "string",
+    "template": "string",
+    "topic": "string",
+    "control": "bool",
+    "base_group": "string",  # "" where not of that kind, also below
+    "counterpart_group": "string",
+    "culture": "string",
+    "framework": "string",
+    "other_framework": "string",
+    "regions": "string",
+    "source": "string",
+    "origin": "string",
+    "author": "string",
+    "reviewed": "int64",
+    "quarantine": "string",
+    "texts": "string",  # JSON list of {context, prompt, answers}; "" where the licence forbids copies
+}
+EXCLUSION_COLUMNS: Mapping[str, str] = {
+    "suite": "string",
+    "language": "string",
+    "item": "string",
+    "stage": "string",  # lint | observe | measure
+    "reason": "string",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """All that gathering leaves behind. Tables have the columns above; nobody writes into them."""
+
+    manifest: Manifest
+    observations: pd.DataFrame
+    items: pd.DataFrame
+    exclusions: pd.DataFrame
+
+
+# --- what it means ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A number with its uncertainty; no measure returns a bare float."""
+
+    value: float
+    low: float  # interval bounds, in the unit of `value`
+    high: float
+    level: float  # coverage of the interval: 0.95, not 95
+    unit: str
+    n_items: int
+    n_clusters: int  # independent units, the number that counts
+    method: str  # as it will be printed: "clustered on templates, t(27)"
+    p_value: float | None = None  # of `null`; None where nothing is tested
+    null: float | None = None
+    detectable: float | None = None  # distance from `null` found with `power` at the family's corrected level
+    power: float | None = None
+    margin: float | None = None  # smallest distance from `null` that would matter (docs, per measure)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undefined:
+    """No number, and why. Missing is never zero."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What part of the evidence a measurement speaks of; "" means all of it."""
+
+    language: str = ""
+    other_language: str = ""
+    suite: str = ""
+    topic: str = ""
+    culture: str = ""
+    framework: str = ""
+    other_framework: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One measure on one scope."""
+
+    measure: str
+    scope: Scope
+    result: Estimate | Undefined
+    items: tuple[str, ...]  # "suite/item" ids that it rests on, sorted
+    notes: tuple[str, ...] = ()
+    details: Mapping[str, float] = field(default_factory=dict)  # further figures of the same items, named
+
+
+class Verdict(StrEnum):
+    """What may be said. The words are those printed."""
+
+    EVIDENCE = "evidence"
+    NO_EVIDENCE = "no evidence, and we would have seen it"
+    INSUFFICIENT = "insufficient evidence"
+    NOT_INTERPRETABLE = "not interpretable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A measurement weighed: corrected for its family, given a verdict and one sentence."""
+
+    id: str  # digest of what it rests on
+    family: str
+    confirmatory: bool  # Holm in a family fixed before the run; otherwise Benjamini-Hochberg
+    family_size: int
+    p_adjusted: float | None
+    measurement: Measurement
+    verdict: Verdict
+    sentence: str
+    caveats: tuple[str, ...]
+
+
+def as_dict(record: Any) -> dict[str, Any]:
+    """A record as plain JSON-ready types, fields in their order of declaration."""
+    plain = dataclasses.asdict(record)
+    return plain

@@ -1,0 +1,1 @@
+"""What people read: the PDF, built from a run folder alone."""
