@@ -40,7 +40,7 @@ class ResourceError(AuditError):
     exit_code = 69
 
 
-class TooFewItems(AuditError):
+class TooFewItems(AuditError):  # noqa: N818 - reads as the fact it states
     """A statistic was asked of fewer independent items than it can be computed from."""
 
     exit_code = 70

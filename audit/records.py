@@ -273,5 +273,4 @@ class Finding:
 
 def as_dict(record: Any) -> dict[str, Any]:
     """A record as plain JSON-ready types, fields in their order of declaration."""
-    plain = dataclasses.asdict(record)
-    return plain
+    return dataclasses.asdict(record)

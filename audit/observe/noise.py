@@ -1,0 +1,65 @@
+"""How much numbers move when nothing changes but the arrangement of the computation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import combinations, pairwise
+
+from audit.models import AuditedModel
+from audit.observe.scoring import Refused, Scored, score, score_plainly
+from audit.records import Ask, NoiseFloor, Suite
+
+SAMPLE = 32
+
+
+def measure_noise(audited: AuditedModel, suites: Sequence[Suite], *, sample: int = SAMPLE) -> NoiseFloor:
+    """The largest move of an effect between three arrangements of the same computation (nats).
+
+    A sample of asks, spread over suites and languages by the digest of their words, is scored (i) as the run does,
+    (ii) whole and left-padded in batches of eight, (iii) whole and one at a time. An effect is a difference of two
+    margins, so the floor is twice the largest move of a margin. It covers batch size, padding and caching, within the
+    run's own dtype; not the quantisation of the weights.
+    """
+    asks = _sample(suites, sample)
+    arrangements = (score(audited, asks), score_plainly(audited, asks), score_plainly(audited, asks, batch=1))
+    moves = [
+        abs(_margin(one, pair) - _margin(other, pair))
+        for results in zip(*arrangements, strict=True)
+        if not any(isinstance(result, Refused) for result in results)
+        for one, other in combinations(results, 2)
+        for pair in _pairs(one)
+    ]
+    method = "2 x largest move of a margin between cached batches, left-padded batches of 8, and one at a time"
+    return NoiseFloor(value=2 * max(moves, default=0.0), n_items=len(asks), method=method)
+
+
+def _sample(suites: Sequence[Suite], size: int) -> list[Ask]:
+    """Per suite and language in turn, the asks whose words have the smallest digest."""
+    groups: dict[tuple[str, str], list[Ask]] = {}
+    for suite in suites:
+        for item in suite.items:
+            groups.setdefault((suite.record.name, item.language), []).extend(item.asks)
+    for asks in groups.values():
+        asks.sort(key=_digest)
+    deepest = max((len(asks) for asks in groups.values()), default=0)
+    rounds = (asks[depth] for depth in range(deepest) for _, asks in sorted(groups.items()) if depth < len(asks))
+    return [ask for ask, _ in zip(rounds, range(size), strict=False)]
+
+
+def _digest(ask: Ask) -> str:
+    return hashlib.sha256(json.dumps(asdict(ask), sort_keys=True).encode()).hexdigest()
+
+
+def _pairs(scored: dict[str, Scored] | Refused) -> list[tuple[str, str | None]]:
+    """Neighbouring answers, whose difference is a margin; a single answer stands alone."""
+    roles = list(scored) if isinstance(scored, dict) else []
+    return list(pairwise(roles)) or [(role, None) for role in roles]
+
+
+def _margin(scored: dict[str, Scored] | Refused, pair: tuple[str, str | None]) -> float:
+    assert isinstance(scored, dict)
+    first, second = pair
+    return scored[first].logp - (scored[second].logp if second is not None else 0.0)

@@ -1,0 +1,250 @@
+"""Log-probabilities of answers, scored from one shared prefix.
+
+A prompt is run once and its keys and values kept; the answers that compete after it continue from there. Prompts run in
+batches of equal token length, so no prompt is ever padded; answers are padded on the right, where a causal model cannot
+see it. Only the positions that predict an answer token are unembedded: with a vocabulary of 262,144 a logit row costs
+more than the whole transformer does for that token.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from audit.models import AuditedModel
+from audit.records import Ask
+
+# Tokens in one forward. Larger batches gain nothing on CPU and cost memory: keys and values grow with it.
+BATCH_TOKENS = 1024
+# Logit rows in memory at once: 64 rows of Gemma's vocabulary are 67 MB in float32.
+LOGIT_ROWS = 64
+
+Ids = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One answer after one prompt."""
+
+    logp: float  # nats, summed over tokens, log-sum-exp over alternatives
+    n_tokens: int  # of the likeliest alternative
+    n_bytes: int  # of the likeliest alternative, UTF-8
+    prompt_tokens: int
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An ask that cannot be scored rightly, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Spelling:
+    """One alternative of one answer, as tokens."""
+
+    prefix: Ids
+    answer: Ids
+    n_bytes: int
+
+
+def score(audited: AuditedModel, asks: Sequence[Ask]) -> list[dict[str, Scored] | Refused]:
+    """Score every answer of every ask; results in the order of `asks`.
+
+    Prompt and answer are tokenised together. Where the answer changes the prompt's last token (the boundary merges), or
+    a token sequence is longer than the model reads, the ask is refused: the prefix would no longer be shared.
+    """
+    spelled = [_spell(audited, ask) for ask in asks]
+    wanted: dict[Ids, set[Ids]] = {}
+    for one in spelled:
+        if not isinstance(one, Refused):
+            for spellings in one.values():
+                for spelling in spellings:
+                    wanted.setdefault(spelling.prefix, set()).add(spelling.answer)
+    logps = _score_tokens(audited, wanted)
+    return [one if isinstance(one, Refused) else _combine(one, logps) for one in spelled]
+
+
+def score_plainly(audited: AuditedModel, asks: Sequence[Ask], *, batch: int = 8) -> list[dict[str, Scored] | Refused]:
+    """The same numbers the slow and obvious way: whole sequences, left-padded batches, all logits, no cache.
+
+    The twin that `score` is tested against, and the other arrangement that the noise floor is measured with.
+    """
+    spelled = [_spell(audited, ask) for ask in asks]
+    pairs = sorted(
+        {(s.prefix, s.answer) for one in spelled if not isinstance(one, Refused) for many in one.values() for s in many}
+    )
+    logps: dict[tuple[Ids, Ids], float] = {}
+    for start in range(0, len(pairs), batch):
+        logps |= _plain_batch(audited, pairs[start : start + batch])
+    return [one if isinstance(one, Refused) else _combine(one, logps) for one in spelled]
+
+
+# --- words to tokens -------------------------------------------------------------------------
+
+
+def _spell(audited: AuditedModel, ask: Ask) -> dict[str, tuple[_Spelling, ...]] | Refused:
+    """Tokens of every alternative of every answer, or the reason why the ask cannot be scored."""
+    prompt_ids = _encode(audited, ask.prompt)
+    spelled: dict[str, tuple[_Spelling, ...]] = {}
+    for role, alternatives in ask.answers.items():
+        spellings = []
+        for alternative in alternatives:
+            whole = _encode(audited, ask.prompt + alternative)
+            shared = whole[: len(prompt_ids)]
+            if shared != prompt_ids:
+                return Refused(f"boundary merges: tokens of the prompt change when {alternative!r} follows")
+            prefix, answer = prompt_ids, whole[len(prompt_ids) :]
+            n_bytes = len(alternative.encode())
+            if not prefix:  # no beginning-of-text token: nothing predicts the first token, so it is not scored
+                prefix, answer = whole[:1], whole[1:]
+                n_bytes -= _bytes_of_first_token(audited, alternative)
+            if not answer:
+                return Refused(f"{alternative!r} has no token of its own after the prompt")
+            if len(whole) > audited.adapter.context_length:
+                return Refused(f"{len(whole)} tokens; the model reads {audited.adapter.context_length}")
+            spellings.append(_Spelling(prefix, answer, n_bytes))
+        if len({(s.prefix, s.answer) for s in spellings}) < len(spellings):
+            return Refused(f"two alternatives of answer {role!r} are the same tokens")
+        spelled[role] = tuple(spellings)
+    return spelled
+
+
+def _encode(audited: AuditedModel, text: str) -> Ids:
+    """Token ids with the model's own beginning-of-text token, if it uses one, and nothing after the text."""
+    return audited.begin + tuple(audited.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _bytes_of_first_token(audited: AuditedModel, text: str) -> int:
+    offsets = audited.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    return len(text[: offsets[0][1]].encode())
+
+
+def _combine(spelled: Mapping[str, tuple[_Spelling, ...]], logps: Mapping[tuple[Ids, Ids], float]) -> dict[str, Scored]:
+    scored = {}
+    for role, spellings in spelled.items():
+        each = [logps[s.prefix, s.answer] for s in spellings]
+        best = spellings[each.index(max(each))]
+        total = float(torch.logsumexp(torch.tensor(each, dtype=torch.float64), dim=0)) if len(each) > 1 else each[0]
+        scored[role] = Scored(total, len(best.answer), best.n_bytes, len(best.prefix))
+    return scored
+
+
+# --- tokens to log-probabilities -------------------------------------------------------------
+
+
+def _score_tokens(audited: AuditedModel, wanted: Mapping[Ids, set[Ids]]) -> dict[tuple[Ids, Ids], float]:
+    """Log P(answer | prefix) for every wanted pair. Batches depend on the tokens alone, never on their order."""
+    logps: dict[tuple[Ids, Ids], float] = {}
+    with torch.inference_mode():
+        for prefixes in _equal_length_batches(wanted):
+            ids = torch.tensor(prefixes, device=audited.device)  # (b, t)
+            out = audited.adapter.body(ids, use_cache=True)
+            heads = [sorted({answer[0] for answer in wanted[prefix]}) for prefix in prefixes]
+            first = _first_tokens(audited, out.last_hidden_state[:, -1], heads)
+            rows = [(row, answer) for row, prefix in enumerate(prefixes) for answer in sorted(wanted[prefix])]
+            for row, answer in rows:
+                logps[prefixes[row], answer] = first[row, answer[0]]
+            longer = sorted(((row, a) for row, a in rows if len(a) > 1), key=lambda one: (len(one[1]), one))
+            for chunk in _chunks(longer):
+                for (row, answer), rest in zip(chunk, _continue(audited, out.past_key_values, chunk), strict=True):
+                    logps[prefixes[row], answer] += rest
+    return logps
+
+
+def _equal_length_batches(wanted: Mapping[Ids, set[Ids]]) -> Iterator[list[Ids]]:
+    for length, group in groupby(sorted(wanted, key=lambda ids: (len(ids), ids)), key=len):
+        prefixes = list(group)
+        size = max(1, BATCH_TOKENS // length)
+        for start in range(0, len(prefixes), size):
+            yield prefixes[start : start + size]
+
+
+def _chunks(rows: list[tuple[int, Ids]]) -> Iterator[list[tuple[int, Ids]]]:
+    """Runs of rows (sorted by length) whose padded size stays within BATCH_TOKENS."""
+    chunk: list[tuple[int, Ids]] = []
+    for row in rows:
+        if chunk and (len(chunk) + 1) * (len(row[1]) - 1) > BATCH_TOKENS:
+            yield chunk
+            chunk = []
+        chunk.append(row)
+    if chunk:
+        yield chunk
+
+
+def _first_tokens(
+    audited: AuditedModel, hidden: Float[Tensor, "b d"], heads: list[list[int]]
+) -> dict[tuple[int, int], float]:
+    """Log P of each row's wanted first tokens, from one logit row each."""
+    rows = torch.tensor([row for row, tokens in enumerate(heads) for _ in tokens], device=hidden.device)
+    tokens = torch.tensor([token for tokens in heads for token in tokens], device=hidden.device)
+    values: list[float] = []
+    for start in range(0, len(hidden), LOGIT_ROWS):
+        inside = (rows >= start) & (rows < start + LOGIT_ROWS)
+        logits = audited.adapter.unembed(hidden[start : start + LOGIT_ROWS]).float()
+        norm = torch.logsumexp(logits, dim=-1)
+        local = rows[inside] - start
+        values += (logits[local, tokens[inside]] - norm[local]).tolist()
+    return dict(zip(zip(rows.tolist(), tokens.tolist(), strict=True), values, strict=True))
+
+
+def _continue(audited: AuditedModel, cache: Any, chunk: list[tuple[int, Ids]]) -> list[float]:
+    """Sum of log P of every answer token after the first, continuing from the prompts' keys and values."""
+    width = max(len(answer) for _, answer in chunk) - 1
+    fed = torch.empty(len(chunk), width, dtype=torch.long, device=audited.device)  # (n, w)
+    targets = torch.full_like(fed, -1)
+    for row, (_, answer) in enumerate(chunk):
+        fed[row] = answer[0]  # what pads on the right cannot matter; a real token avoids warnings about padding
+        fed[row, : len(answer) - 1] = torch.tensor(answer[:-1])
+        targets[row, : len(answer) - 1] = torch.tensor(answer[1:])
+    hidden = audited.adapter.body(fed, past_key_values=_select(cache, [row for row, _ in chunk]), use_cache=True)
+    real = targets >= 0
+    logps = torch.zeros(targets.shape, dtype=torch.float64)
+    logps[real.cpu()] = _target_logps(audited, hidden.last_hidden_state[real], targets[real])
+    sums: list[float] = logps.sum(dim=1).tolist()
+    return sums
+
+
+def _target_logps(
+    audited: AuditedModel, hidden: Float[Tensor, "n d"], targets: Int[Tensor, " n"]
+) -> Float[Tensor, " n"]:
+    parts = []
+    for start in range(0, len(hidden), LOGIT_ROWS):
+        logits = audited.adapter.unembed(hidden[start : start + LOGIT_ROWS]).float()
+        picked = logits.gather(1, targets[start : start + LOGIT_ROWS, None])[:, 0]
+        parts.append((picked - torch.logsumexp(logits, dim=-1)).double().cpu())
+    return torch.cat(parts)
+
+
+def _select(cache: Any, rows: list[int]) -> Any:
+    """The cache with its batch rows picked (and repeated), leaving the original as it was."""
+    picked = copy.copy(cache)
+    picked.layers = [copy.copy(layer) for layer in cache.layers]
+    picked.batch_select_indices(torch.tensor(rows, device=cache.layers[0].keys.device))
+    return picked
+
+
+def _plain_batch(audited: AuditedModel, pairs: list[tuple[Ids, Ids]]) -> dict[tuple[Ids, Ids], float]:
+    width = max(len(prefix) + len(answer) for prefix, answer in pairs)
+    ids = torch.zeros(len(pairs), width, dtype=torch.long, device=audited.device)
+    mask = torch.zeros_like(ids)
+    for row, (prefix, answer) in enumerate(pairs):
+        whole = torch.tensor(prefix + answer)
+        ids[row, width - len(whole) :] = whole
+        mask[row, width - len(whole) :] = 1
+    positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+    logps = {}
+    with torch.inference_mode():
+        logits = audited.model(ids, attention_mask=mask, position_ids=positions, use_cache=False).logits
+        for row, (prefix, answer) in enumerate(pairs):
+            before = logits[row, width - len(answer) - 1 : -1]
+            each = torch.log_softmax(before.float(), dim=-1).gather(1, torch.tensor(answer, device=ids.device)[:, None])
+            logps[prefix, answer] = float(each.double().sum())
+    return logps

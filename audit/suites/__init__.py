@@ -1,0 +1,25 @@
+"""What we ask: reads `prompts/` (docs/suite-format.md), checks it, and compiles it into `audit.records.Suite`."""
+
+from audit.suites.files import NOTE, QUARANTINE, REFUSE, Problem
+from audit.suites.languages import BUILT_IN, Language, builtin_languages, language
+from audit.suites.lint import lint
+from audit.suites.load import builtin_folder, digest_of, list_builtin, load_suite, suite_folder
+from audit.suites.schema import json_schemas
+
+__all__ = [
+    "BUILT_IN",
+    "NOTE",
+    "QUARANTINE",
+    "REFUSE",
+    "Language",
+    "Problem",
+    "builtin_folder",
+    "builtin_languages",
+    "digest_of",
+    "json_schemas",
+    "language",
+    "lint",
+    "list_builtin",
+    "load_suite",
+    "suite_folder",
+]

@@ -1,0 +1,107 @@
+"""From a suite's folder, or a built-in suite's name, to a `Suite`."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from audit.errors import SuiteError
+from audit.records import Item, Kind, Suite, SuiteRecord
+from audit.suites.asks import compile_items
+from audit.suites.files import REFUSE, read_suite
+from audit.suites.lint import examine, quarantine_of
+from audit.suites.schema import AnySuite, CultureSuite, DilemmaSuite, ValueSuite
+
+
+def builtin_folder() -> Path:
+    """Where the built-in suites lie: `prompts` beside the package in a checkout, inside it in a wheel.
+
+    Raises:
+        SuiteError: neither is there.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package.parent / "prompts", package / "prompts"):
+        if folder.is_dir():
+            return folder
+    raise SuiteError(f"{package}: the built-in suites are not installed; install plural-audit again")
+
+
+def list_builtin() -> tuple[str, ...]:
+    """Names of the built-in suites."""
+    return tuple(sorted(path.parent.name for path in builtin_folder().glob("*/suite.toml")))
+
+
+def suite_folder(folder_or_name: str | Path) -> Path:
+    """The folder of a suite: a `Path` is taken as it is; a bare name means the built-in suite, if there is one.
+
+    Raises:
+        SuiteError: there is neither.
+    """
+    folder = Path(folder_or_name)
+    if isinstance(folder_or_name, str) and folder_or_name in list_builtin():
+        return builtin_folder() / folder_or_name
+    if not folder.is_dir():
+        raise SuiteError(
+            f'"{folder_or_name}" is no folder and no built-in suite; built in are {", ".join(list_builtin())}'
+        )
+    return folder
+
+
+def load_suite(folder_or_name: str | Path, *, languages: Sequence[str] | None = None) -> Suite:
+    """Reads, lints and compiles a suite in the languages asked for (all it has, if None).
+
+    What the linter quarantines is loaded with `Item.quarantine` set; the rule on token counts needs a tokenizer and so
+    is not applied here.
+
+    Raises:
+        SuiteError: the suite is not there, not written in a language asked for, or the linter refuses it.
+    """
+    files, problems = read_suite(suite_folder(folder_or_name), languages)
+    if files is not None:
+        problems = [*problems, *examine(files, problems)]
+    refused = [problem for problem in problems if problem.severity == REFUSE]
+    if refused or files is None:
+        more = f" (and {len(refused) - 1} more: plural-audit suites lint)" if len(refused) > 1 else ""
+        raise SuiteError(f"{refused[0]}{more}")
+    items = compile_items(
+        files, skip=lambda code, item: False, quarantine=lambda code, item: quarantine_of(problems, code, item)
+    )
+    record = _record(files.design)
+    record = dataclasses.replace(record, digest=digest_of(record, items))
+    return Suite(record=record, languages=tuple(files.words), items=items)
+
+
+def digest_of(record: SuiteRecord, items: Sequence[Item]) -> str:
+    """SHA-256 of the declaration and the compiled items as canonical JSON: sorted keys, UTF-8, no spaces."""
+    content = {
+        "record": dataclasses.asdict(dataclasses.replace(record, digest="")),
+        "items": [dataclasses.asdict(item) for item in items],
+    }
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _record(design: AnySuite) -> SuiteRecord:
+    labels = dict(design.labels)
+    if isinstance(design, CultureSuite):
+        labels |= {culture.id: culture.name for culture in design.culture}
+    if isinstance(design, ValueSuite | DilemmaSuite):
+        labels |= {framework.id: framework.name for framework in design.framework}
+    return SuiteRecord(
+        name=design.name,
+        version=design.version,
+        kind=Kind(design.kind),
+        question=design.question,
+        construct=design.construct,
+        harm=design.harm,
+        groups=design.groups,
+        intended_use=design.intended_use,
+        not_shown=design.not_shown,
+        licence=design.licence,
+        redistributable=design.redistributable,
+        authors=design.authors,
+        labels=dict(sorted(labels.items())),
+    )

@@ -1,0 +1,120 @@
+"""What a report is made of: plain blocks that know nothing of paper or screens.
+
+`content.py` makes them, `pdf.py` sets them. Texts are plain text, never markup.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from audit.records import Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heading:
+    """Level 1 starts a section and stands in the table of contents; 2 and 3 are within one."""
+
+    text: str
+    level: Literal[1, 2, 3]
+    new_page: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+    style: Literal["body", "lead", "small", "code"] = "body"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bullets:
+    """A list of sentences; `marks` gives each its verdict's sign, empty for plain dots."""
+
+    items: tuple[str, ...]
+    marks: tuple[Verdict, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Names and values, two columns."""
+
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """How many findings have each verdict."""
+
+    counts: tuple[tuple[Verdict, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column: its heading, its share of the width, and where its cells stand."""
+
+    title: str
+    width: float
+    align: Literal["left", "right"] = "left"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of texts; a `Verdict` cell is set with its sign."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str | Verdict, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dot:
+    """One estimate of a plot: its labels, value and interval, in the plot's unit."""
+
+    label: str
+    panel: str
+    value: float
+    low: float
+    high: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """Dots with intervals, one row each; `panel` of the dots splits it into small plots that share the scale."""
+
+    title: str
+    unit: str
+    dots: tuple[Dot, ...]
+    null: float
+    null_label: str
+    alt: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quote:
+    """Words of an item, under the line that says which."""
+
+    title: str
+    lines: tuple[tuple[str, str], ...]  # what the line is ("English, base"), and its words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Blocks that stay together where a page allows."""
+
+    blocks: tuple[Heading | Text | Bullets | Facts | Quote, ...]
+
+
+Block = Heading | Text | Bullets | Facts | Counts | Table | Plot | Quote | Group
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """A whole report. `blocks` begin after the title page and the table of contents."""
+
+    title: str
+    subtitle: str
+    running: str  # head of every page
+    front: tuple[Block, ...]
+    blocks: tuple[Block, ...]
