@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from audit.errors import AuditError, UsageError
+from audit.errors import AuditError
 from audit.pipeline import DEFAULT_MODEL, Request
 from audit.progress import ConsoleReporter
 from audit.runs import find_run
@@ -31,9 +31,9 @@ Examples:
 
   plural-audit suites lint prompts/stereotype          check a suite you wrote
 
-Exit codes: 0 done; 1 the linter found problems or the doctor something missing; 2 wrong usage; 64 the request does not fit; 65 a suite is
-refused; 66 a model cannot be had; 67 a run is damaged or incomplete; 69 the machine lacks something; 70 too few items;
-130 stopped by the keyboard (the same command goes on).
+Exit codes: 0 done; 1 the linter found problems or the doctor something missing; 2 wrong usage; 64 the request does not
+fit; 65 a suite is refused; 66 a model cannot be had; 67 a run is damaged or incomplete; 69 the machine lacks something;
+70 too few items; 130 stopped by the keyboard (the same command goes on).
 """
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -47,19 +47,35 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-suites_app = typer.Typer(help="List, show, check and import suites.", no_args_is_help=True, context_settings=CONTEXT, rich_markup_mode=None)
-models_app = typer.Typer(help="List, fetch and describe models.", no_args_is_help=True, context_settings=CONTEXT, rich_markup_mode=None)
+suites_app = typer.Typer(
+    help="List, show, check and import suites.", no_args_is_help=True, context_settings=CONTEXT, rich_markup_mode=None
+)
+models_app = typer.Typer(
+    help="List, fetch and describe models.", no_args_is_help=True, context_settings=CONTEXT, rich_markup_mode=None
+)
 app.add_typer(suites_app, name="suites")
 app.add_typer(models_app, name="models")
 
 out = Console()
 err = Console(stderr=True)
 
-Model = Annotated[str, typer.Option("--model", "-m", help="Built-in name, folder, .gguf file, or hub id owner/name[@revision].")]
-Suites = Annotated[list[str] | None, typer.Option("--suite", "-s", help="Suite name or folder; repeat for several. Default: all built-in ones.")]
-Languages = Annotated[str, typer.Option("--languages", "-l", help="Codes separated by commas, as en,sw. Default: all that the suites have.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="At most this many items per topic: a quick look, not a result.")]
-Dtype = Annotated[str, typer.Option(help="float32, bfloat16 or float16. Audits use float32: lower precision moves the numbers.")]
+Model = Annotated[
+    str, typer.Option("--model", "-m", help="Built-in name, folder, .gguf file, or hub id owner/name[@revision].")
+]
+Suites = Annotated[
+    list[str] | None,
+    typer.Option("--suite", "-s", help="Suite name or folder; repeat for several. Default: all built-in ones."),
+]
+Languages = Annotated[
+    str,
+    typer.Option("--languages", "-l", help="Codes separated by commas, as en,sw. Default: all that the suites have."),
+]
+Limit = Annotated[
+    int | None, typer.Option(min=1, help="At most this many items per topic: a quick look, not a result.")
+]
+Dtype = Annotated[
+    str, typer.Option(help="float32, bfloat16 or float16. Audits use float32: lower precision moves the numbers.")
+]
 Device = Annotated[str, typer.Option(help="cpu, cuda or mps.")]
 Runs = Annotated[Path, typer.Option("--runs", help="Folder that holds the run folders.")]
 Accept = Annotated[bool, typer.Option("--accept-terms", help="Accept the model's licence terms (they are shown).")]
@@ -84,7 +100,7 @@ def run(
     accept_terms: Accept = False,
     as_json: AsJson = False,
 ) -> None:
-    """Gather, weigh and report: the whole audit. A run that was stopped goes on; one that is complete is shown again."""
+    """The whole audit: gather, weigh, report. A run that was stopped goes on; a complete one is shown again."""
     from audit import pipeline
 
     request = _request(model, suite, languages, limit, dtype, device)
@@ -141,7 +157,9 @@ def show(run: RunRef = "last", runs: Runs = DEFAULT_RUNS, as_json: AsJson = Fals
     _show(find_run(run, runs=runs), as_json=as_json)
 
 
-def _request(model: str, suite: list[str] | None, languages: str, limit: int | None, dtype: str, device: str) -> Request:
+def _request(
+    model: str, suite: list[str] | None, languages: str, limit: int | None, dtype: str, device: str
+) -> Request:
     codes = tuple(sorted({code.strip() for code in languages.split(",") if code.strip()}))
     return Request(model=model, suites=tuple(suite or ()), languages=codes, limit=limit, dtype=dtype, device=device)
 
@@ -161,11 +179,218 @@ def _show(folder: Any, *, as_json: bool) -> None:
     for row in table.itertuples(index=False):
         grid.add_row(*(str(cell) for cell in row))
     out.print(grid, markup=False)
-    counts = {verdict: sum(one.verdict == verdict for one in found) for verdict in sorted({one.verdict for one in found})}
-    out.print("Verdicts: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()), highlight=False, markup=False)
+    counts = {
+        verdict: sum(one.verdict == verdict for one in found) for verdict in sorted({one.verdict for one in found})
+    }
+    out.print(
+        "Verdicts: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()),
+        highlight=False,
+        markup=False,
+    )
     pdf = folder.path / "report.pdf"
     where = pdf if pdf.is_file() else f"none yet (plural-audit report {folder.path})"
     out.print(f"Report: {where}", highlight=False, markup=False, soft_wrap=True)
 
 
 # --- suites ----------------------------------------------------------------------------------
+
+
+@suites_app.command("list")
+def suites_list(as_json: AsJson = False) -> None:
+    """The built-in suites: kind, version, languages, items."""
+    from audit import suites
+
+    rows = [suites.describe(suites.load_suite(name)) for name in suites.list_builtin()]
+    _print_rows(rows, as_json=as_json)
+
+
+@suites_app.command("show")
+def suites_show(
+    suite: Annotated[str, typer.Argument(help="Suite name or folder.")],
+    language: Annotated[str, typer.Option("--language", "-l", help="Which language's wording to show.")] = "en",
+    as_json: AsJson = False,
+) -> None:
+    """What a suite declares, and its items in one language."""
+    from audit import suites
+    from audit.records import as_dict
+
+    loaded = suites.load_suite(suite, [language])
+    if as_json:
+        _print_json(as_dict(loaded))
+        return
+    record = loaded.record
+    for name in ("question", "construct", "harm", "groups", "intended_use", "not_shown", "licence", "authors"):
+        out.print(f"{name.replace('_', ' ')}: {getattr(record, name)}", highlight=False, markup=False, soft_wrap=True)
+    rows = [
+        {
+            "item": item.id,
+            "topic": item.topic,
+            "prompt": item.asks[0].prompt,
+            "answers": _answers(item.asks[0].answers),
+            "quarantine": item.quarantine,
+        }
+        for item in loaded.items
+    ]
+    _print_rows(rows, as_json=False)
+
+
+@suites_app.command("lint")
+def suites_lint(
+    folders: Annotated[
+        list[str] | None, typer.Argument(help="Suite names or folders. Default: all built-in ones.")
+    ] = None,
+    model: Annotated[str, typer.Option("--model", "-m", help="Check token balance with this model's tokenizer.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Check suites: what is refused, quarantined, worth a look. Exit code 1 if anything is refused or quarantined."""
+    from audit import suites
+    from audit.records import as_dict
+
+    counter = _token_counter(model) if model else None
+    problems = [one for name in folders or suites.list_builtin() for one in suites.lint(name, tokenizer=counter)]
+    if as_json:
+        _print_json([as_dict(one) for one in problems])
+    else:
+        for one in problems:
+            out.print(str(one), highlight=False, markup=False, soft_wrap=True)
+        out.print(f"{len(problems)} problems" if problems else "clean", highlight=False)
+    raise typer.Exit(1 if any(one.severity != "note" for one in problems) else 0)
+
+
+@suites_app.command("schema")
+def suites_schema() -> None:
+    """JSON schemas of the suite files."""
+    from audit import suites
+
+    _print_json(suites.json_schemas())
+
+
+@suites_app.command("import")
+def suites_import(
+    format_: Annotated[str, typer.Argument(metavar="FORMAT", help="crows-pairs or parallel-text.")],
+    files: Annotated[list[Path], typer.Argument(help="The files of the set.")],
+    to: Annotated[Path, typer.Option("--out", help="New folder for the suite.")],
+    licence: Annotated[str, typer.Option(help="Licence of the texts, where the format does not know it.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Turn a published set into a suite. Malformed rows are named with file, line and reason; the rest is imported."""
+    from audit import suites
+    from audit.records import as_dict
+
+    result = suites.import_suite(format_, files, to, licence=licence or None, limit=limit)
+    if as_json:
+        _print_json(as_dict(result))
+        return
+    for row in result.quarantined:
+        out.print(str(row), highlight=False, markup=False, soft_wrap=True)
+    out.print(
+        f"{result.imported} items imported into {to}, {len(result.quarantined)} rows quarantined", highlight=False
+    )
+
+
+def _token_counter(model: str) -> Any:
+    from audit import models
+
+    tokenizer = models.load_tokenizer(model)
+    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _answers(answers: Any) -> str:
+    return " | ".join(f"{role}: {', '.join(alternatives)}" for role, alternatives in answers.items())
+
+
+# --- models ----------------------------------------------------------------------------------
+
+
+@models_app.command("list")
+def models_list(as_json: AsJson = False) -> None:
+    """Built-in models: whether their packages are there, whether they are converted, their licence."""
+    from audit import models
+
+    _print_rows(models.list_builtin(), as_json=as_json)
+
+
+@models_app.command("get")
+def models_get(
+    model: Annotated[str, typer.Argument(help="Built-in name, .gguf file or hub id.")],
+    accept_terms: Accept = False,
+    dtype: Dtype = "float32",
+) -> None:
+    """Fetch, verify and convert a model once, so that it loads in seconds."""
+    from audit import models
+
+    with _progress() as reporter:
+        record = models.prepare(model, dtype=dtype, device="cpu", accept_terms=accept_terms, reporter=reporter)
+    out.print(f"{record.name}: ready, weights {record.weights_sha256[:12]}", highlight=False, markup=False)
+
+
+@models_app.command("show")
+def models_show(
+    model: Annotated[str, typer.Argument(help="Name, folder, file or hub id.")], dtype: Dtype = "float32"
+) -> None:
+    """Which model that is, to the byte, as JSON."""
+    from audit import models
+    from audit.records import as_dict
+
+    _print_json(as_dict(models.resolve(model, dtype=dtype, device="cpu")))
+
+
+# --- the installation ------------------------------------------------------------------------
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check Python, packages, models, fonts, disk, memory. Exit code 1 if something needed is missing."""
+    from audit.doctor import examine
+
+    checks = examine()
+    _print_rows(
+        [{"check": c.name, "state": c.state, "fact": c.fact, "way out": c.way_out} for c in checks], as_json=as_json
+    )
+    raise typer.Exit(1 if any(check.state == "missing" for check in checks) else 0)
+
+
+@app.command()
+def version() -> None:
+    """The installed version."""
+    from importlib.metadata import version as installed
+
+    out.print(installed("plural-audit"), highlight=False)
+
+
+# --- printing --------------------------------------------------------------------------------
+
+
+@contextmanager
+def _progress() -> Iterator[ConsoleReporter]:
+    with ConsoleReporter(err) as reporter:
+        yield reporter
+
+
+def _print_json(content: Any) -> None:
+    sys.stdout.write(json.dumps(content, indent=1, ensure_ascii=False, default=list) + "\n")
+
+
+def _print_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        _print_json(rows)
+        return
+    grid = Table()
+    for column in rows[0] if rows else ():
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*("" if cell is None else str(cell) for cell in row.values()))
+    out.print(grid, markup=False)
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line and its exit code."""
+    try:
+        app(standalone_mode=True)
+    except AuditError as error:
+        err.print(f"plural-audit: {error}", highlight=False, markup=False, style="red", soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("stopped; the same command goes on where it was", highlight=False)
+        sys.exit(130)

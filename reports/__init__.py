@@ -1,1 +1,55 @@
-"""What people read: the PDF, built from a run folder alone."""
+"""What people read: the PDF, built from evidence and findings alone."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from audit.errors import ResourceError
+from audit.records import Evidence, Finding
+
+__all__ = ["build_pdf"]
+
+
+def build_pdf(path: str | os.PathLike[str], *, evidence: Evidence, findings: tuple[Finding, ...], command: str) -> None:
+    """Write the report of a run as a PDF: whole or not at all, and the same bytes for the same input.
+
+    Args:
+        path: of the PDF; an existing file is replaced once the new one is complete.
+        evidence: of the run.
+        findings: what the evidence means, in the order in which the report tells them.
+        command: that makes the run again, as printed in the section on reproduction.
+
+    Raises:
+        ResourceError: the report libraries are not installed, or a text that must be printed holds a character that
+            the bundled faces cannot draw.
+    """
+    try:
+        from reports import content, pdf, text
+
+        text.register_faces()
+        document = content.report(
+            evidence, tuple(findings), command=command, can_draw=text.can_draw, spelled_out=text.spelled_out
+        )
+        data = pdf.render(document)
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").split(".")[0] not in ("reportlab", "altair", "vl_convert", "svglib"):
+            raise
+        way_out = "install plural-audit[report]"
+        raise ResourceError(f"report: the package {missing.name} is not installed; {way_out}") from missing
+    _write_whole(Path(path), data)
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(partial).chmod(0o644)
+        Path(partial).replace(path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise

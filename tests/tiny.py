@@ -28,7 +28,8 @@ def tiny_model_folder(path: Path, architecture: Architecture, seed: int = 0) -> 
     vocabulary = tiny_tokenizer(path, bos=architecture in WITH_BOS)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = AutoModelForCausalLM.from_config(tiny_config(architecture, vocabulary), dtype=torch.float32)
+        auto: Any = AutoModelForCausalLM
+        model = auto.from_config(tiny_config(architecture, vocabulary), dtype=torch.float32)
         for name, weight in model.named_parameters():
             torch.nn.init.normal_(weight, mean=_centre(name, architecture), std=0.1 if "norm" in name else 0.2)
     model.save_pretrained(path)

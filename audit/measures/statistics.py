@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
+from statsmodels.stats.multitest import multipletests
 
 from audit.errors import TooFewItems
 from audit.records import Estimate
@@ -325,22 +326,12 @@ def binomial_p(successes: int, n: int, *, null: float = 0.5) -> float:
 
 def holm(p_values: Sequence[float]) -> Floats:
     """Adjusted p-values that bound the chance of any false alarm in the family (Holm 1979)."""
-    p = np.asarray(p_values, dtype=float)
-    order = np.argsort(p, kind="stable")
-    stepped = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
-    adjusted = np.empty_like(p)
-    adjusted[order] = stepped
-    return adjusted
+    return np.asarray(multipletests(p_values, method="holm")[1], dtype=float)
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> Floats:
     """Adjusted p-values that bound the share of false alarms among those raised (Benjamini and Hochberg 1995)."""
-    p = np.asarray(p_values, dtype=float)
-    order = np.argsort(p, kind="stable")[::-1]
-    ranks = np.arange(len(p), 0, -1)
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(np.minimum.accumulate(p[order] * len(p) / ranks), 1.0)
-    return adjusted
+    return np.asarray(multipletests(p_values, method="fdr_bh")[1], dtype=float)
 
 
 def detectable_distance(

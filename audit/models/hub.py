@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audit.errors import ModelError
+from audit.models.builtin import BUILTINS
 from audit.models.identity import read_config, tokenizer_file, weight_files
-from audit.models.places import Progress, silent
+from audit.models.places import Progress, require_disk, silent
 
 WANTED = ("*.safetensors", "*.json", "README.md")
-UNWANTED = ("*/*",)  # other frameworks' and other precisions' copies live in folders below
+UNWANTED = ("*/*", "consolidated*")  # other frameworks' and other precisions' copies live in folders below
 _NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?")
 
 
@@ -32,54 +33,56 @@ def is_hub_name(ref: str) -> bool:
 
 def local_snapshot(ref: str) -> Snapshot | None:
     """The commit of a hub model that was fetched before, if it is whole; asks nobody."""
+    from huggingface_hub import errors as hub_errors
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     repo, revision = _split(ref)
     try:
-        folder = Path(snapshot_download(repo, revision=revision, local_files_only=True, allow_patterns=list(WANTED)))
-    except (LocalEntryNotFoundError, HFValidationError):
-        return None
-    try:
-        read_config(folder), weight_files(folder), tokenizer_file(folder)
-    except ModelError:
-        return None  # an interrupted download, or one that fetching will refuse with a reason
+        folder = Path(
+            snapshot_download(
+                repo, revision=revision, local_files_only=True, allow_patterns=["config.json", "tokenizer.json"]
+            )
+        )
+        read_config(folder)
+        weight_files(folder)
+        tokenizer_file(folder)
+    except (hub_errors.LocalEntryNotFoundError, hub_errors.HFValidationError, ModelError):
+        return None  # never fetched, interrupted, or one that fetching will refuse with a reason
     return Snapshot(folder=folder, repo=repo, commit=folder.name)
 
 
 def fetch(ref: str, *, progress: Progress = silent) -> Snapshot:
     """A hub model on this disk, fetched if it was not; once fetched, a reference keeps its commit.
 
-    Only safetensors, JSON and the model card are fetched. The list of files is read first, so that a repository
-    with pickled weights is refused before anything is downloaded.
+    The list of files is read first, so that a repository with only pickled weights is refused before anything is
+    downloaded. `HF_HUB_OFFLINE`, `HF_TOKEN` and `HF_HOME` are heeded by the hub's own client.
 
     Raises:
         ModelError: not reachable, not found, gated, or only pickled weights.
+        ResourceError: the disk cannot hold it.
     """
     snapshot = local_snapshot(ref)
     if snapshot is not None:
         return snapshot
-    repo, revision = _split(ref)
     progress("download", 0.0)
-    folder = _download(ref, repo, revision)
+    folder = _download(ref)
     progress("download", 1.0)
-    return Snapshot(folder=folder, repo=repo, commit=folder.name)
+    return Snapshot(folder=folder, repo=_split(ref)[0], commit=folder.name)
 
 
-def _download(ref: str, repo: str, revision: str | None) -> Path:
-    import httpx
+def _download(ref: str) -> Path:
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub import errors as hub_errors
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
+    repo, revision = _split(ref)
     disable_progress_bars()
     try:
-        info = HfApi().model_info(repo, revision=revision)
-        _require_safetensors(ref, [sibling.rfilename for sibling in info.siblings or []])
-        folder = snapshot_download(
-            repo, revision=info.sha, allow_patterns=list(WANTED), ignore_patterns=list(UNWANTED)
+        info = HfApi().model_info(repo, revision=revision, files_metadata=True)
+        _require_room(_safetensors(ref, {file.rfilename: file.size or 0 for file in info.siblings or []}))
+        return Path(
+            snapshot_download(repo, revision=revision, allow_patterns=list(WANTED), ignore_patterns=list(UNWANTED))
         )
-        return _pin(Path(folder), repo, revision)
     except hub_errors.GatedRepoError:
         raise ModelError(f"{ref}: its owner asks for acceptance on the hub; accept there and set HF_TOKEN") from None
     except hub_errors.RepositoryNotFoundError:
@@ -88,6 +91,41 @@ def _download(ref: str, repo: str, revision: str | None) -> Path:
         raise ModelError(f"{ref}: the hub has the model but not this revision; check what follows the @") from None
     except hub_errors.HFValidationError as error:
         raise ModelError(f"{ref}: not a hub name ({error}); names have the form owner/name[@revision]") from None
-    except (hub_errors.OfflineModeIsEnabled, httpx.HTTPError, ConnectionError, hub_errors.LocalEntryNotFoundError):
-        offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
-        raise ModelError(f"{ref}: hub not reachable{offline}; use a local folder or a built-in model") from None
+    except (OSError, RuntimeError) as error:  # the client's own and its transport's errors derive from these
+        raise _unreachable(ref, error) from None
+    except Exception as error:  # its transport changes name with its version; anything else passes on
+        if "httpx" not in type(error).__module__:
+            raise
+        raise _unreachable(ref, error) from None
+
+
+def _unreachable(ref: str, error: Exception) -> ModelError:
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        why = "HF_HUB_OFFLINE is set"
+    else:
+        why = type(error).__name__
+    return ModelError(f"{ref}: hub not reachable ({why}); use a local folder or a built-in: {', '.join(BUILTINS)}")
+
+
+def _safetensors(ref: str, sizes: dict[str, int]) -> int:
+    """Bytes of the safetensors files that will be fetched."""
+    wanted = {name: size for name, size in sizes.items() if "/" not in name and name.endswith(".safetensors")}
+    if not wanted:
+        pickled = any(name.endswith((".bin", ".pt", ".pth", ".ckpt")) for name in sizes)
+        fact = "only pickle weights; refused, since a pickle can run code" if pickled else "no safetensors weights"
+        raise ModelError(f"{ref}: {fact}; choose a repository with safetensors")
+    return sum(wanted.values())
+
+
+def _require_room(n_bytes: int) -> None:
+    from huggingface_hub import constants
+
+    cache = Path(constants.HF_HUB_CACHE)
+    cache.mkdir(parents=True, exist_ok=True)
+    require_disk(cache, n_bytes=n_bytes)
+
+
+def _split(ref: str) -> tuple[str, str | None]:
+    found = _NAME.fullmatch(ref)
+    assert found is not None, "callers ask is_hub_name() first"
+    return found["repo"], found["revision"]

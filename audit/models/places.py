@@ -43,5 +43,3 @@ def require_disk(folder: Path, *, n_bytes: int) -> None:
 
 def silent(stage: str, share: float) -> None:
     """The progress callback of those who asked for none."""
-
-

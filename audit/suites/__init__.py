@@ -1,5 +1,6 @@
 """What we ask: reads `prompts/` (docs/suite-format.md), checks it, and compiles it into `audit.records.Suite`."""
 
+from audit.suites.describe import ItemRow, LanguageRow, describe, item_rows
 from audit.suites.files import NOTE, QUARANTINE, REFUSE, Problem
 from audit.suites.languages import BUILT_IN, Language, builtin_languages, language
 from audit.suites.lint import lint
@@ -11,11 +12,15 @@ __all__ = [
     "NOTE",
     "QUARANTINE",
     "REFUSE",
+    "ItemRow",
     "Language",
+    "LanguageRow",
     "Problem",
     "builtin_folder",
     "builtin_languages",
+    "describe",
     "digest_of",
+    "item_rows",
     "json_schemas",
     "language",
     "lint",

@@ -35,21 +35,25 @@ from audit.suites.schema import (
 
 
 def compile_items(
-    files: SuiteFiles, *, skip: Callable[[str, DesignItem], bool], quarantine: Callable[[str, DesignItem], str]
+    files: SuiteFiles,
+    *,
+    skip: Callable[[str, DesignItem], bool] | None = None,
+    quarantine: Callable[[str, DesignItem], str] | None = None,
 ) -> tuple[Item, ...]:
     """Every item in every language, sorted by id, then language.
 
     Args:
         files: The suite as read.
-        skip: Tells by language and item which items cannot be compiled, for lack of a slot or a word.
-        quarantine: Why an item supports no headline in a language; "" where it does.
+        skip: Tells by language and item which items cannot be compiled, for lack of a slot or a word; none if None.
+        quarantine: Why an item supports no headline in a language; "" where it does, and everywhere if None.
     """
     items = []
     for code, file in files.words.items():
         written: Mapping[str, Words] = {words.id: words for words in file.item}
         for item in files.design.item:
-            if item.id in written and not skip(code, item):
-                items.append(_compiled(files.design, file, item, written[item.id], quarantine(code, item)))
+            if item.id in written and not (skip and skip(code, item)):
+                why = quarantine(code, item) if quarantine else ""
+                items.append(_compiled(files.design, file, item, written[item.id], why))
     return tuple(sorted(items, key=lambda item: (item.id, item.language)))
 
 
@@ -122,11 +126,14 @@ def _stereotype(words: StereotypeWords, joined: _Joined) -> Iterator[Ask]:
 
 
 def _pair(words: PairWords, joined: _Joined) -> Iterator[Ask]:
+    by = r"\S+" if joined.joiner else r"\X"  # words, or letters where words are not separated
     for context, prompt, other in (
         ("base", words.base, words.counterpart),
         ("counterpart", words.counterpart, words.base),
     ):
-        yield Ask(context=context, prompt=prompt, answers=joined(shared=words.shared), slot=differing(prompt, other))
+        yield Ask(
+            context=context, prompt=prompt, answers=joined(shared=words.shared), slot=differing(prompt, other, by=by)
+        )
 
 
 def _culture(design: CultureSuite, file: CultureFile, item: CultureDesign, joined: _Joined) -> Iterator[Ask]:
@@ -165,9 +172,9 @@ def filled(frame: str, filler: str) -> tuple[str, tuple[int, int]]:
     return before + filler + after, (len(before), len(before) + len(filler))
 
 
-def differing(text: str, other: str) -> tuple[int, int]:
-    """From the word at which `text` parts from `other` to the end of `text`, as a span of characters."""
-    words, others = list(regex.finditer(r"\S+", text)), regex.findall(r"\S+", other)
+def differing(text: str, other: str, *, by: str = r"\S+") -> tuple[int, int]:
+    """From the unit at which `text` parts from `other` to the end of `text`, as a span of characters."""
+    words, others = list(regex.finditer(by, text)), regex.findall(by, other)
     for word, twin in zip(words, others, strict=False):
         if word.group() != twin:
             return word.start(), len(text)

@@ -1,4 +1,4 @@
-"""Reads a suite's folder into checked models, and says of everything that does not fit in which file and line it stands."""
+"""Reads a suite's folder into checked models; what does not fit is said with its file and line."""
 
 from __future__ import annotations
 
@@ -218,11 +218,11 @@ def _checked(model: type[_Model], raw: dict[str, Any], source: Source) -> tuple[
     try:
         return model.model_validate(raw), []
     except ValidationError as error:
-        return None, [_shape_problem(fault, model, raw, source) for fault in error.errors()]
+        return None, [_shape_problem(fault, raw, source) for fault in error.errors()]
 
 
-def _shape_problem(fault: Any, model: type[BaseModel], raw: dict[str, Any], source: Source) -> Problem:
-    """pydantic's finding as one line: which item, what is wrong with which field, and the way out."""
+def _shape_problem(fault: Any, raw: dict[str, Any], source: Source) -> Problem:
+    """What pydantic found as one line: which item, what is wrong with which field, and the way out."""
     where = [part for part in fault["loc"] if not isinstance(part, str) or part not in {"str", "tuple[str, ...]"}]
     item = ""
     if len(where) >= 2 and isinstance(where[1], int):  # a field of one of a list of tables: item, culture, frame
@@ -231,7 +231,7 @@ def _shape_problem(fault: Any, model: type[BaseModel], raw: dict[str, Any], sour
             str(raw[table][number].get("id", f"{table} {number + 1}")) if isinstance(raw[table][number], dict) else ""
         )
         where = where[2:]
-    elif len(where) >= 3 and where[0] in {"facet"}:
+    elif len(where) >= 3 and where[0] == "facet":
         item, where = f"facet.{where[1]}", where[2:]
     name = ".".join(str(part) for part in where)
     match fault["type"]:
@@ -277,14 +277,14 @@ def _unknown_references(design: AnySuite, source: Source) -> Iterator[Problem]:
             seen.add((item.topic, item.culture))
     if isinstance(design, ValueSuite | DilemmaSuite):
         declared = {framework.id for framework in design.framework}
-        for item in design.item:
-            for name, value in _frameworks(item):
+        for rooted in design.item:
+            for name, value in _frameworks(rooted):
                 if value and value not in declared:
                     message = f'names the framework "{value}", which no [[framework]] declares'
-                    yield source.problem(REFUSE, "references", message, item=item.id)
-                if not value and not item.control:
+                    yield source.problem(REFUSE, "references", message, item=rooted.id)
+                if not value and not rooted.control:
                     message = f'has no "{name}"; only control items go without'
-                    yield source.problem(REFUSE, "references", message, item=item.id)
+                    yield source.problem(REFUSE, "references", message, item=rooted.id)
 
 
 def _frameworks(item: ValueDesign | DilemmaDesign) -> Iterator[tuple[str, str]]:

@@ -68,7 +68,6 @@ def examine(files: SuiteFiles, refused: Sequence[Problem], *, tokenizer: Tokeniz
     items = compile_items(
         files,
         skip=lambda code, item: any(covers(p, code, item) and p.severity == REFUSE for p in refused),
-        quarantine=lambda code, item: "",
     )
     problems = [problem for rule in _DESIGN_RULES for problem in rule(files)]
     for code, file in files.words.items():
@@ -129,7 +128,7 @@ def _unlabelled(files: SuiteFiles) -> Iterator[Problem]:
     design = files.design
     named = set(design.labels)
     named |= {entry.id for name in ("culture", "framework") for entry in getattr(design, name, ())}
-    used = {}
+    used: dict[str, str] = {}
     for item in design.item:
         for id_ in (item.topic, getattr(item, "base_group", ""), getattr(item, "counterpart_group", "")):
             if id_ and id_ not in named:
@@ -161,6 +160,11 @@ class _Page:
 
     def note(self, rule: str, message: str, item: str) -> Problem:
         return self.source.problem(NOTE, rule, message, item=item)
+
+    def worse_where_written_here(self, rule: str, message: str, item: str) -> Problem:
+        """A note for imported texts, which are as they were published; who writes a suite can mend it."""
+        imported = self.kind in _RUNNING_TEXT
+        return self.source.problem(NOTE if imported else QUARANTINE, rule, message, item=item)
 
     def texts(self) -> Iterator[tuple[str, str, str]]:
         """(item or table, field, text) of everything that a person or a machine wrote."""
@@ -230,7 +234,7 @@ def _not_nfc(page: _Page) -> Iterator[Problem]:
     for id_, name, text in page.texts():
         if not unicodedata.is_normalized("NFC", text):
             message = f'has characters in its {name} "{text}" that are not in normal form NFC; normalise them'
-            yield page.quarantine("nfc", message, id_)
+            yield page.worse_where_written_here("nfc", message, id_)
 
 
 _OPENING = {"\u202a", "\u202b", "\u202d", "\u202e"}
@@ -242,7 +246,7 @@ def _invisible(page: _Page) -> Iterator[Problem]:
     for id_, name, text in page.texts():
         if fault := invisible_fault(text):
             shown = "".join(c if c.isprintable() else f"<U+{ord(c):04X}>" for c in text)
-            yield page.quarantine("invisible", f'has {fault} in its {name} "{shown}"; remove it', id_)
+            yield page.worse_where_written_here("invisible", f'has {fault} in its {name} "{shown}"; remove it', id_)
 
 
 def invisible_fault(text: str) -> str:
@@ -270,7 +274,7 @@ def invisible_fault(text: str) -> str:
 def _wrong_script(page: _Page) -> Iterator[Problem]:
     for item in page.items:
         for ask in item.asks:
-            scored = [t for texts in ask.answers.values() for t in texts] if page.kind in _SCORED_TEXT else []
+            scored = [t for texts in ask.answers.values() for t in texts] if page.kind in _RUNNING_TEXT else []
             share = page.language.share_in_script(" ".join([ask.prompt, *scored]))
             if share is not None and share < LEAST_SHARE_IN_SCRIPT:
                 scripts = ", ".join(page.language.scripts)
@@ -280,13 +284,13 @@ def _wrong_script(page: _Page) -> Iterator[Problem]:
                 yield page.quarantine("script", message, item.id)
                 break
     for id_, role, texts in page.alternatives():
-        if page.kind not in {*_SCORED_TEXT, Kind.DILEMMA}:
+        if page.kind not in {*_RUNNING_TEXT, Kind.DILEMMA}:
             for text in texts:
                 if page.language.share_in_script(text) == 0:
                     yield page.note("script", f'answers "{text}" ({role}), not in the script of the language', id_)
 
 
-_SCORED_TEXT = {Kind.PAIRS, Kind.PARALLEL}  # the answer is running text, not a choice of words
+_RUNNING_TEXT = {Kind.PAIRS, Kind.PARALLEL}  # the answer is running text, not a choice of words
 
 
 def _ends_in_punctuation(page: _Page) -> Iterator[Problem]:
@@ -348,20 +352,29 @@ def _sides_that_are_equal(page: _Page) -> Iterator[Problem]:
 
 def _more_than_one_difference(page: _Page) -> Iterator[Problem]:
     for words in page.file.item:
-        if isinstance(words, PairWords) and (n := len(differences(words.base, words.counterpart))) > 1:
+        if not isinstance(words, PairWords):
+            continue
+        n = len(differences(words.base, words.counterpart, spaced=page.language.joiner != ""))
+        if n > 1:
             message = f"differs in {n} places; a pair may differ in one, or the effect has more than one cause"
             yield page.quarantine("one-difference", message, words.id)
 
 
-def differences(base: str, counterpart: str) -> list[tuple[int, int, int, int]]:
+def differences(base: str, counterpart: str, *, spaced: bool = True) -> list[tuple[int, int, int, int]]:
     """The spans of words in which two sentences differ: (from, to) in the first, (from, to) in the second.
 
-    Words are what stands between spaces; a sentence without spaces is compared letter by letter.
+    Words are what stands between spaces; where words are not `spaced`, letters are compared. The words shared at
+    both ends are set aside first: difflib, which takes the longest match first, may otherwise split one span in two.
     """
-    spaced = " " in base or " " in counterpart
     first, second = (base.split(), counterpart.split()) if spaced else (list(base), list(counterpart))
-    matcher = difflib.SequenceMatcher(None, first, second, autojunk=False)
-    return [(i, j, k, m) for tag, i, j, k, m in matcher.get_opcodes() if tag != "equal"]
+    shorter = min(len(first), len(second))
+    start = next((i for i in range(shorter) if first[i] != second[i]), shorter)
+    rest = shorter - start
+    end = next((i for i in range(rest) if first[-1 - i] != second[-1 - i]), rest)
+    middle, other = first[start : len(first) - end], second[start : len(second) - end]
+    matcher = difflib.SequenceMatcher(None, middle, other, autojunk=False)
+    spans = (span for tag, *span in matcher.get_opcodes() if tag != "equal")
+    return [(i + start, j + start, k + start, m + start) for i, j, k, m in spans]
 
 
 def _answer_in_prompt(page: _Page) -> Iterator[Problem]:

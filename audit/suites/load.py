@@ -66,9 +66,7 @@ def load_suite(folder_or_name: str | Path, *, languages: Sequence[str] | None = 
     if refused or files is None:
         more = f" (and {len(refused) - 1} more: plural-audit suites lint)" if len(refused) > 1 else ""
         raise SuiteError(f"{refused[0]}{more}")
-    items = compile_items(
-        files, skip=lambda code, item: False, quarantine=lambda code, item: quarantine_of(problems, code, item)
-    )
+    items = compile_items(files, quarantine=lambda code, item: quarantine_of(problems, code, item))
     record = _record(files.design)
     record = dataclasses.replace(record, digest=digest_of(record, items))
     return Suite(record=record, languages=tuple(files.words), items=items)
@@ -95,7 +93,7 @@ def _record(design: AnySuite) -> SuiteRecord:
         version=design.version,
         kind=Kind(design.kind),
         question=design.question,
-        construct=design.construct,
+        construct=design.construct_,
         harm=design.harm,
         groups=design.groups,
         intended_use=design.intended_use,

@@ -89,7 +89,7 @@ class _Design(_Strict):
     name: Id
     version: Text
     question: Text
-    construct: Text
+    construct_: Annotated[str, Field(alias="construct", min_length=1)]  # pydantic has a method of that name
     harm: Text
     groups: Text
     intended_use: Text

@@ -1,0 +1,113 @@
+"""Can the model read the language at all? Every other measure rests on the answer."""
+
+from __future__ import annotations
+
+import weakref
+
+import numpy as np
+
+from audit.errors import TooFewItems
+from audit.measures.statistics import LEVEL, binomial_interval, binomial_p, clustered_mean
+from audit.measures.view import Cube, View, mean_by, measured, undefined
+from audit.records import Estimate, Kind, Measurement, Scope, Undefined
+
+BAR = 0.75  # share of items that a readable language gets right
+GUESSING = 0.5  # two continuations, one of them right
+RANDOM_BYTES = 8.0  # bits per byte of a model that knows nothing of the text
+
+
+def competence(view: View) -> tuple[Measurement, ...]:
+    """Share of items whose true continuation is likelier than the broken one, by language.
+
+    log P is summed over the tokens, as everywhere else: the other measures rest on the same comparison. The share by
+    log P per token is a detail. A difference within the noise floor is a tie, and a tie is no success. Items of one
+    template count once: successes are the floor of the sum of the templates' shares.
+    """
+    return tuple(_competence(view, cube, language) for cube in view.of(Kind.COMPETENCE) for language in cube.languages)
+
+
+def _competence(view: View, cube: Cube, language: str) -> Measurement:
+    scope = Scope(language=language, suite=cube.suite)
+    gap = cube.at("", "true") - cube.at("", "broken")
+    rows = cube.used(gap) & (cube.language == language)
+    if not rows.any():
+        return undefined("competence", scope, f"no competence item in {language} could be scored")
+    right, _ = mean_by((gap[rows] > view.floor).astype(float), cube.template[rows])
+    n, successes = len(right), int(np.floor(right.sum() + 1e-9))
+    low, high = binomial_interval(successes, n)
+    per_token = (cube.at("", "true", normalised=True) - cube.at("", "broken", normalised=True))[rows]
+    estimate = Estimate(
+        value=successes / n,
+        low=low,
+        high=high,
+        level=LEVEL,
+        unit="share",
+        n_items=int(rows.sum()),
+        n_clusters=n,
+        method=f"exact binomial, {successes} of {n} templates",
+        p_value=binomial_p(successes, n, null=GUESSING),
+        null=GUESSING,
+    )
+    details = {
+        "share_right_per_token": float((per_token > 0).mean()),
+        "share_tied": float((np.abs(gap[rows]) <= view.floor).mean()),
+    }
+    notes = cube.held_note(cube.language == language)
+    return measured("competence", scope, (estimate, {}), cube.ids(rows), notes=notes, details=details)
+
+
+def passes(result: Estimate | Undefined) -> bool:
+    """The bar: three quarters right, and more than guessing even at the lower exact 95 % bound."""
+    return isinstance(result, Estimate) and result.value >= BAR and result.low > GUESSING
+
+
+# One view is asked by every measure; a weak key lets it go with the view.
+_READING: weakref.WeakKeyDictionary[View, dict[str, str]] = weakref.WeakKeyDictionary()
+
+
+def unreadable(view: View) -> dict[str, str]:
+    """The languages in which nothing can be interpreted, each with the reason."""
+    if view not in _READING:
+        _READING[view] = _unreadable(view)
+    return _READING[view]
+
+
+def _unreadable(view: View) -> dict[str, str]:
+    asked = {m.scope.language: m.result for m in competence(view)}
+    reasons = {}
+    for language in sorted({language for cube in view.cubes for language in cube.languages}):
+        result = asked.get(language)
+        if result is None:
+            reasons[language] = f"no competence suite was run in {language}, so nobody knows whether the model reads it"
+        elif isinstance(result, Undefined):
+            reasons[language] = result.reason
+        elif not passes(result):
+            reasons[language] = (
+                f"the model told {result.value:.0%} of true from broken sentences in {language} "
+                f"(95 % interval {result.low:.0%} to {result.high:.0%}; bar {BAR:.0%})"
+            )
+    return reasons
+
+
+def readable(view: View, cube: Cube) -> tuple[str, ...]:
+    """The languages of a suite that pass the bar."""
+    return tuple(language for language in cube.languages if language not in unreadable(view))
+
+
+def bits_per_byte(view: View) -> tuple[Measurement, ...]:
+    """Mean over lines of -log2 P(line) per UTF-8 byte, by language. Scripts differ in bytes: not for comparison."""
+    return tuple(_bits_per_byte(cube, language) for cube in view.of(Kind.PARALLEL) for language in cube.languages)
+
+
+def _bits_per_byte(cube: Cube, language: str) -> Measurement:
+    scope = Scope(language=language, suite=cube.suite)
+    n_bytes = cube.n_bytes[:, 0, 0] if cube.logp.size else np.empty(0)
+    bits = -cube.at("", "text") / np.log(2) / n_bytes
+    rows = cube.used(bits) & (cube.language == language)
+    try:
+        estimate = clustered_mean(
+            bits[rows], cube.template[rows], unit="bits per byte", null=RANDOM_BYTES, per="lines"
+        )
+    except TooFewItems as few:
+        return undefined("bits_per_byte", scope, str(few), cube.ids(rows))
+    return measured("bits_per_byte", scope, estimate, cube.ids(rows), notes=cube.held_note(cube.language == language))

@@ -1,0 +1,191 @@
+"""Evidence made ready for counting: one dense array of log-probabilities per suite, one row per item and language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from audit.errors import RunError
+from audit.records import Estimate, Evidence, Kind, Measurement, Scope, Undefined
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+KEYS = ["suite", "language", "item"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cube:
+    """All that was observed on one suite. Items that were excluded have no row; missing asks are NaN."""
+
+    suite: str
+    kind: Kind
+    languages: tuple[str, ...]  # all that the suite was asked in, also those of which nothing is left
+    language: NDArray[Any]  # (n,) of each row, as are the next
+    item: NDArray[Any]
+    template: NDArray[Any]
+    topic: NDArray[Any]
+    culture: NDArray[Any]
+    framework: NDArray[Any]
+    other_framework: NDArray[Any]
+    control: Mask
+    held: Mask  # quarantined: supports no finding
+    contexts: tuple[str, ...]
+    roles: tuple[str, ...]
+    logp: Floats  # (n, contexts, roles), nats
+    n_tokens: Floats
+    n_bytes: Floats
+
+    def at(self, context: str, role: str, *, normalised: bool = False) -> Floats:
+        """Log-probability of one role in one context, (n,), NaN where not asked; `normalised`: per token."""
+        if context not in self.contexts or role not in self.roles:
+            return np.full(len(self.item), np.nan)
+        where = (slice(None), self.contexts.index(context), self.roles.index(role))
+        return self.logp[where] / self.n_tokens[where] if normalised else self.logp[where]
+
+    def used(self, values: Floats) -> Mask:
+        """Rows that support a finding: not a control, not quarantined, and with a number."""
+        return ~self.control & ~self.held & np.isfinite(values)
+
+    def controls(self, values: Floats) -> Mask:
+        """Control rows with a number."""
+        return self.control & ~self.held & np.isfinite(values)
+
+    def ids(self, rows: Mask) -> tuple[str, ...]:
+        """The "suite/item" ids of some rows, sorted, each once."""
+        return tuple(sorted({f"{self.suite}/{item}" for item in self.item[rows]}))
+
+    def held_note(self, rows: Mask) -> tuple[str, ...]:
+        """How many of the rows are quarantined, in words; nothing where none is."""
+        n = int((rows & self.held).sum())
+        return (f"{n} quarantined item{'s' if n > 1 else ''} left out",) if n else ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class View:
+    """What every measure reads."""
+
+    evidence: Evidence
+    cubes: tuple[Cube, ...]
+    floor: float  # noise floor in nats; 0.0 where none was measured, which findings say
+
+    def of(self, kind: Kind) -> tuple[Cube, ...]:
+        """The suites of one kind."""
+        return tuple(cube for cube in self.cubes if cube.kind is kind)
+
+
+def prepare(evidence: Evidence) -> View:
+    """Arrange the evidence for counting.
+
+    Raises:
+        RunError: an observation that belongs to no item, or appears twice.
+    """
+    floor = evidence.manifest.noise_floor
+    items, seen = evidence.items, evidence.observations
+    index = pd.MultiIndex.from_frame(items[KEYS])
+    if not index.is_unique:
+        twice = index[index.duplicated()][0]
+        raise RunError(f"items: {'/'.join(twice)} appears twice; gather the evidence again")
+    row = index.get_indexer(pd.MultiIndex.from_frame(seen[KEYS])) if len(seen) else np.empty(0, dtype=np.int64)
+    if (row < 0).any():
+        stray = seen.iloc[int(np.argmax(row < 0))]
+        place = f"{stray['suite']}/{stray['language']}/{stray['item']}"
+        raise RunError(f"observations: {place} is in no item row; gather the evidence again")
+    suite_of_row = items["suite"].to_numpy(dtype=object)
+    suite_of_seen = suite_of_row[row]
+    contexts, roles = (seen[name].to_numpy(dtype=object) for name in ("context", "answer"))
+    numbers = {name: seen[name].to_numpy(dtype=float) for name in ("logp", "n_tokens", "n_bytes")}
+    columns = {name: items[name].to_numpy(dtype=object) for name in items.columns if name != "texts"}
+    cubes = []
+    for suite in sorted(set(suite_of_row)):
+        mine = suite_of_seen == suite
+        cubes.append(
+            _cube(
+                suite,
+                columns,
+                rows=np.flatnonzero(suite_of_row == suite),
+                row=row[mine],
+                context=contexts[mine],
+                role=roles[mine],
+                numbers={name: values[mine] for name, values in numbers.items()},
+            )
+        )
+    return View(evidence=evidence, cubes=tuple(cubes), floor=0.0 if floor is None else floor.value)
+
+
+def _cube(
+    suite: str,
+    columns: dict[str, NDArray[Any]],
+    *,
+    rows: NDArray[np.intp],
+    row: NDArray[np.intp],
+    context: NDArray[Any],
+    role: NDArray[Any],
+    numbers: dict[str, Floats],
+) -> Cube:
+    languages = tuple(sorted(set(columns["language"][rows])))
+    kind = Kind(columns["kind"][rows[0]])
+    kept, place = np.unique(row, return_inverse=True)
+    context_codes, context_names = pd.factorize(context, sort=True)
+    role_codes, role_names = pd.factorize(role, sort=True)
+    shape = (len(kept), len(context_names), len(role_names))
+    flat = np.ravel_multi_index((place, context_codes, role_codes), shape) if len(row) else np.empty(0, dtype=int)
+    if len(np.unique(flat)) < len(flat):
+        raise RunError(f"observations: an answer of suite {suite} appears twice; gather the evidence again")
+    arrays = {}
+    for name, values in numbers.items():
+        filled = np.full(int(np.prod(shape)), np.nan)
+        filled[flat] = values
+        arrays[name] = filled.reshape(shape)
+    names = ("language", "item", "template", "topic", "culture", "framework", "other_framework")
+    return Cube(
+        suite=suite,
+        kind=kind,
+        languages=languages,
+        control=columns["control"][kept].astype(bool),
+        held=columns["quarantine"][kept].astype(str) != "",
+        contexts=tuple(str(name) for name in context_names),
+        roles=tuple(str(name) for name in role_names),
+        **{name: columns[name][kept] for name in names},
+        **arrays,
+    )
+
+
+# --- shapes that all measures share -------------------------------------------------------------
+
+
+def undefined(measure: str, scope: Scope, reason: str, items: tuple[str, ...] = ()) -> Measurement:
+    """A measurement that has no number, with the reason."""
+    return Measurement(measure=measure, scope=scope, result=Undefined(reason), items=items)
+
+
+def measured(
+    measure: str,
+    scope: Scope,
+    estimate: tuple[Estimate, dict[str, float]],
+    items: tuple[str, ...],
+    *,
+    notes: tuple[str, ...] = (),
+    details: dict[str, float] | None = None,
+) -> Measurement:
+    """A measurement with its estimate; further figures that are not finite are left out, never set to zero."""
+    result, spread = estimate
+    figures = {name: float(value) for name, value in (details or {}).items() if np.isfinite(value)}
+    return Measurement(
+        measure=measure, scope=scope, result=result, items=items, notes=notes, details={**spread, **figures}
+    )
+
+
+def mean_by(values: Floats, *labels: NDArray[Any]) -> tuple[Floats, list[NDArray[Any]]]:
+    """Mean of the values for each combination of labels, combinations sorted: means and their labels."""
+    columns = [pd.factorize(label, sort=True) for label in labels]
+    shape = tuple(len(names) for _, names in columns)
+    flat = np.ravel_multi_index(tuple(codes for codes, _ in columns), shape)
+    kept, place = np.unique(flat, return_inverse=True)
+    means = np.bincount(place, weights=values) / np.bincount(place)
+    codes = np.unravel_index(kept, shape)
+    return means, [np.asarray(names)[code] for (_, names), code in zip(columns, codes, strict=True)]

@@ -1,0 +1,285 @@
+"""From a reference to a model that can be run, and to the record that says which model it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import ModelError, ResourceError
+from audit.models import builtin as packaged
+from audit.models import gguf, hub
+from audit.models.builtin import BUILTINS, Builtin, sha256_of
+from audit.models.identity import identify, read_config
+from audit.models.places import Progress, silent
+from audit.models.quiet import quiet_transformers
+from audit.records import ModelRecord
+
+if TYPE_CHECKING:
+    from audit.models.adapter import Adapter
+
+DTYPES = ("float32", "float16", "bfloat16")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AuditedModel:
+    """A model ready to be looked into: in eval mode, without gradients on its weights, its adapter checked."""
+
+    record: ModelRecord
+    model: Any  # a transformers causal LM
+    tokenizer: Any  # a transformers fast tokenizer
+    adapter: Adapter
+
+    @classmethod
+    def load(
+        cls,
+        ref: str,
+        *,
+        dtype: str = "float32",
+        device: str = "cpu",
+        accept_terms: bool = False,
+        progress: Progress | None = None,
+    ) -> AuditedModel:
+        """Find, fetch or convert, verify, load and check a model.
+
+        Args:
+            ref: a built-in name, a local folder, a .gguf file, or a hub id `owner/name[@revision]`.
+            dtype: of weights and arithmetic; "float32" (default), "bfloat16" or "float16".
+            device: as torch names it.
+            accept_terms: accept the built-in model's terms on behalf of the user, who has been shown `terms(ref)`.
+            progress: called with the name of each stage and the share of it that is done.
+
+        Raises:
+            ModelError: the model cannot be found, fetched, verified, converted, loaded, or is of a kind that cannot
+                be audited; the message says which.
+            ResourceError: no disk or memory for it, or a package is missing.
+        """
+        report = progress or silent
+        _require_dtype(dtype)
+        _require_torch()
+        if accept_terms:
+            packaged.accept_terms(ref)
+        folder, record = _obtain(ref, dtype=dtype, progress=report)
+        record = _for_use(record, ref=ref, device=device)
+        report("load", 0.0)
+        model = _load_weights(folder, record)
+        tokenizer = _load_tokenizer(folder)
+        report("check", 0.0)
+        adapter = _checked_adapter(model, record)
+        report("check", 1.0)
+        return cls(record=record, model=model, tokenizer=tokenizer, adapter=adapter)
+
+
+def resolve(ref: str, *, dtype: str = "float32", device: str = "cpu") -> ModelRecord | None:
+    """The record of a model that `load` would give, without torch; None if it must first be fetched or converted.
+
+    For folders and hub models the digests are computed; for conversions they are those recorded then, after a look
+    at the files' sizes (`load` computes them).
+
+    Raises:
+        ModelError: no such model, terms not accepted, or files damaged.
+    """
+    _require_dtype(dtype)
+    record: ModelRecord | None
+    match _kind(ref):
+        case "builtin":
+            packaged.acceptance(BUILTINS[ref])
+            record = gguf.converted_record(gguf.converted_folder(BUILTINS[ref].sha256, dtype))
+        case "gguf":
+            record = gguf.converted_record(gguf.converted_folder(sha256_of(Path(ref).expanduser()), dtype))
+        case "folder":
+            record = _folder_record(Path(ref).expanduser(), dtype=dtype)
+        case _:
+            snapshot = hub.local_snapshot(ref)
+            record = _snapshot_record(snapshot, ref=ref, dtype=dtype) if snapshot else None
+    return _for_use(record, ref=ref, device=device) if record else None
+
+
+# --- where it comes from ---------------------------------------------------------------------
+
+
+def _kind(ref: str) -> str:
+    """builtin, gguf, folder or hub.
+
+    Raises:
+        ModelError: none of them; the message lists the built-ins and the closest name.
+    """
+    path = Path(ref).expanduser()
+    if ref in BUILTINS:
+        return "builtin"
+    if ref.endswith(".gguf"):
+        if path.is_file():
+            return "gguf"
+        raise ModelError(f"{ref}: no such file; built-in models: {', '.join(BUILTINS)}")
+    if path.is_dir():
+        return "folder"
+    if hub.is_hub_name(ref) and not ref.startswith((".", "~")):
+        return "hub"
+    near = difflib.get_close_matches(ref.lower(), BUILTINS, n=1, cutoff=0.4)
+    closest = f" (closest: {near[0]})" if near else ""
+    raise ModelError(
+        f"{ref}: no such model{closest}; give a built-in ({', '.join(BUILTINS)}), a folder, a .gguf file or owner/name"
+    )
+
+
+def _obtain(ref: str, *, dtype: str, progress: Progress) -> tuple[Path, ModelRecord]:
+    """The model's folder on this disk, and its record, digests just computed."""
+    match _kind(ref):
+        case "builtin":
+            return _verified(_convert_builtin(BUILTINS[ref], dtype=dtype, progress=progress), progress)
+        case "gguf":
+            return _verified(_convert_file(Path(ref).expanduser(), dtype=dtype, progress=progress), progress)
+        case "folder":
+            folder = Path(ref).expanduser()
+            progress("verify", 0.0)
+            return folder, _folder_record(folder, dtype=dtype)
+        case _:
+            snapshot = hub.fetch(ref, progress=progress)
+            progress("verify", 0.0)
+            return snapshot.folder, _snapshot_record(snapshot, ref=ref, dtype=dtype)
+
+
+def _convert_builtin(builtin: Builtin, *, dtype: str, progress: Progress) -> Path:
+    packaged.acceptance(builtin)
+
+    def assembled(scratch: Path) -> Path:
+        whole = scratch / "whole.gguf"
+        packaged.assemble(builtin, whole, progress=progress)
+        return whole
+
+    return gguf.convert(
+        assembled,
+        sha256=builtin.sha256,
+        dtype=dtype,
+        name=builtin.name,
+        ref=builtin.ref,
+        source="builtin",
+        quantisation=builtin.quantisation,
+        licence=builtin.licence,
+        progress=progress,
+    )
+
+
+def _convert_file(file: Path, *, dtype: str, progress: Progress) -> Path:
+    return gguf.convert(
+        lambda _scratch: file.resolve(),
+        sha256=sha256_of(file),
+        dtype=dtype,
+        name=f"{file.stem}, GGUF dequantised",
+        ref=file.name,
+        source="gguf",
+        quantisation="GGUF dequantised",
+        licence="not stated",
+        progress=progress,
+    )
+
+
+def _verified(folder: Path, progress: Progress) -> tuple[Path, ModelRecord]:
+    record = gguf.converted_record(folder)
+    assert record is not None
+    progress("verify", 0.0)
+    gguf.verify(folder, record)
+    return folder, record
+
+
+def _folder_record(folder: Path, *, dtype: str) -> ModelRecord:
+    name = folder.resolve().name
+    return identify(folder, name=name, ref=name, source="folder", revision=None, dtype=dtype, device="cpu")
+
+
+def _snapshot_record(snapshot: hub.Snapshot, *, ref: str, dtype: str) -> ModelRecord:
+    return identify(
+        snapshot.folder, name=snapshot.repo, ref=ref, source="hub", revision=snapshot.commit, dtype=dtype, device="cpu"
+    )
+
+
+def _for_use(record: ModelRecord, *, ref: str, device: str) -> ModelRecord:
+    """What does not lie with the files: the device, how terms were accepted, and the name asked for.
+
+    Of a local path only the last part is kept, as records hold no machine paths.
+    """
+    accepted = packaged.acceptance(BUILTINS[ref]) if record.source == "builtin" else ""
+    asked = Path(ref).expanduser().resolve().name if record.source in ("folder", "gguf") else ref
+    return dataclasses.replace(record, ref=asked, device=device, licence_accepted=accepted)
+
+
+# --- into memory -----------------------------------------------------------------------------
+
+
+def _load_weights(folder: Path, record: ModelRecord) -> Any:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    config = _native_config(folder)
+    try:
+        with quiet_transformers():
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                folder,
+                config=config,
+                dtype=getattr(torch, record.dtype),
+                # sdpa cannot cap attention scores, so those models get the plain implementation.
+                attn_implementation="eager" if getattr(config, "attn_logit_softcapping", None) else None,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+            )
+            model = model.to(record.device)
+    except (ValueError, KeyError, OSError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" in str(error).lower():
+            raise ResourceError(
+                f"{record.name}: not enough memory on {record.device}; choose a smaller model"
+            ) from None
+        fact = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"{record.name}: transformers cannot load it ({fact}); this model is not supported") from None
+    return model.eval().requires_grad_(False)
+
+
+def _native_config(folder: Path) -> Any:
+    """The configuration as transformers' own class, never one from the repository.
+
+    Raises:
+        ModelError: transformers has no class of its own for it.
+    """
+    from transformers import AutoConfig
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    stated = read_config(folder)
+    kind = stated.get("model_type")
+    if kind not in CONFIG_MAPPING:
+        if "auto_map" in stated:
+            raise ModelError(f"{folder.name}: asks for remote code; refused, since code from a repository is never run")
+        raise ModelError(f"{folder.name}: model type {kind!r} is unknown to transformers; this model is not supported")
+    with quiet_transformers():
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def _load_tokenizer(folder: Path) -> Any:
+    # AutoTokenizer looks further and takes three times as long for the same ids.
+    from transformers import PreTrainedTokenizerFast
+
+    with quiet_transformers():
+        return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+
+
+def _checked_adapter(model: Any, record: ModelRecord) -> Adapter:
+    from audit.models.adapter import check_adapter, find_adapter
+
+    adapter = find_adapter(model)
+    if (adapter.n_layers, adapter.n_heads) != (record.n_layers, record.n_heads):
+        raise ModelError(f"{record.name}: layers or heads are not those of its config.json; fetch the model again")
+    check_adapter(model, adapter)
+    return adapter
+
+
+def _require_dtype(dtype: str) -> None:
+    if dtype not in DTYPES:
+        raise ModelError(f"{dtype}: no such dtype; choose one of {', '.join(DTYPES)}")
+
+
+def _require_torch() -> None:
+    for package in ("torch", "transformers"):
+        if importlib.util.find_spec(package) is None:
+            raise ResourceError(f"package {package} is missing; run: pip install plural-audit[models]")

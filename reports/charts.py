@@ -1,0 +1,202 @@
+"""Plots as vector drawings: an Altair chart, its SVG, and a reportlab drawing in the report's own faces.
+
+Colours are from Okabe and Ito's set, told apart by colour-blind readers; each verdict also has its own shape.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from audit.records import Verdict
+from reports.blocks import Dot, Plot
+from reports.text import BOLD, FONT_DIR, REGULAR, spelled_out
+
+COLOURS = {
+    Verdict.EVIDENCE: "#C44E00",
+    Verdict.NO_EVIDENCE: "#0072B2",
+    Verdict.INSUFFICIENT: "#6F7680",
+    Verdict.NOT_INTERPRETABLE: "#9AA0A6",
+}
+SHAPES = {
+    Verdict.EVIDENCE: "circle",
+    Verdict.NO_EVIDENCE: "square",
+    Verdict.INSUFFICIENT: "triangle-up",
+    Verdict.NOT_INTERPRETABLE: "cross",
+}
+INK, GREY, HAIR = "#22272E", "#5B636E", "#D9DDE2"
+MOST_ROWS = 40  # of one plot without panels
+PANELS_ACROSS = 3
+ROW = 13  # points per row of a plot
+PIXEL = 4 / 3  # svglib reads a bare number as a CSS pixel, 3/4 of a point; the charts count in points
+LONGEST_LABEL = 34  # characters
+
+
+def pieces(plot: Plot) -> Iterator[Plot]:
+    """`plot` cut so that each piece fits on a page; all pieces keep the scale of the whole."""
+    import dataclasses
+
+    panels = list(dict.fromkeys(dot.panel for dot in plot.dots))
+    if len(panels) < 2:
+        for start in range(0, len(plot.dots), MOST_ROWS):
+            yield dataclasses.replace(plot, dots=plot.dots[start : start + MOST_ROWS])
+        return
+    held: list[list[Dot]] = [[]]
+    height = 0
+    for start in range(0, len(panels), PANELS_ACROSS):
+        row = [dot for dot in plot.dots if dot.panel in panels[start : start + PANELS_ACROSS]]
+        tallest = max(sum(dot.panel == panel for dot in row) for panel in panels[start : start + PANELS_ACROSS])
+        if held[-1] and height + tallest + 3 > MOST_ROWS:
+            held.append([])
+            height = 0
+        held[-1] += row
+        height += tallest + 3
+    for dots in held:
+        yield dataclasses.replace(plot, dots=tuple(dots))
+
+
+def domain(plot: Plot) -> tuple[float, float]:
+    """Range of the x axis: all values, their intervals as far as they are finite and not absurd, and the null."""
+    values = [dot.value for dot in plot.dots] + [plot.null]
+    spread = max(values) - min(values) or max(abs(v) for v in values) or 1.0
+    far_low, far_high = min(values) - 3 * spread, max(values) + 3 * spread
+    low = min([*values, *(max(dot.low, far_low) for dot in plot.dots)])
+    high = max([*values, *(min(dot.high, far_high) for dot in plot.dots)])
+    pad = (high - low) * 0.04 or 0.5
+    return low - pad, high + pad
+
+
+def chart(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
+    """An Altair chart of dots and intervals on the scale `limits`, about `width` points wide."""
+    import altair as alt
+
+    panels = list(dict.fromkeys(dot.panel for dot in plot.dots))
+    seen = [v for v in Verdict if any(dot.verdict is v for dot in plot.dots)]
+    scale = alt.Scale(domain=list(limits), nice=False, zero=False)
+    y = alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=190, labelPadding=6, ticks=False, domain=False))
+    x_axis = alt.Axis(tickCount=4 if len(panels) > 1 else 7, grid=True, domain=False, ticks=False, labelPadding=4)
+    x = alt.X("value:Q", scale=scale, title=plot.unit, axis=x_axis)
+    names = [str(v) for v in seen]
+    colour = alt.Color(
+        "verdict:N",
+        scale=alt.Scale(domain=names, range=[COLOURS[v] for v in seen]),
+        legend=alt.Legend(title=None, orient="top", direction="horizontal", symbolSize=55, columnPadding=16, labelLimit=300),
+    )
+    shape = alt.Shape("verdict:N", scale=alt.Scale(domain=names, range=[SHAPES[v] for v in seen]))
+    base = alt.Chart()
+    null = base.mark_rule(color=GREY, strokeWidth=1, strokeDash=[3, 2]).encode(x=alt.X("null:Q", scale=scale, axis=x_axis))
+    bars = base.mark_rule(strokeWidth=1.6, opacity=0.75, clip=True).encode(
+        y=y, x=alt.X("low:Q", scale=scale, title=plot.unit, axis=x_axis), x2="high:Q", color=colour
+    )
+    dots = base.mark_point(filled=True, size=48, opacity=1).encode(y=y, x=x, color=colour, shape=shape)
+    layers = alt.layer(null, bars, dots)
+    rows = [_row(dot, plot, limits) for dot in plot.dots]
+    if len(panels) < 2:
+        drawn = layers.properties(data=alt.Data(values=rows), width=width, height=alt.Step(ROW))
+        drawn = drawn.properties(autosize=alt.AutoSizeParams(type="pad"))
+    else:
+        layers = layers.properties(width=width / PANELS_ACROSS, height=alt.Step(ROW))
+        facet = alt.Facet(
+            "panel:N",
+            title=None,
+            sort=list(map(_label, panels)),
+            header=alt.Header(labelFontWeight="bold", labelAnchor="start", labelFontSize=9, labelColor=INK, labelPadding=3),
+        )
+        drawn = layers.facet(facet=facet, columns=PANELS_ACROSS, data=alt.Data(values=rows), spacing={"row": 16, "column": 14})
+        drawn = drawn.resolve_scale(y="independent" if _ragged(plot) else "shared")
+    return _styled(drawn)
+
+
+def _ragged(plot: Plot) -> bool:
+    """Whether the panels have different rows."""
+    rows: dict[str, list[str]] = {}
+    for dot in plot.dots:
+        rows.setdefault(dot.panel, []).append(dot.label)
+    return len({tuple(labels) for labels in rows.values()}) > 1
+
+
+def _row(dot: Dot, plot: Plot, limits: tuple[float, float]) -> dict[str, object]:
+    return {
+        "label": _label(dot.label),
+        "panel": _label(dot.panel),
+        "value": dot.value,
+        "low": max(dot.low, limits[0]),
+        "high": min(dot.high, limits[1]),
+        "null": plot.null,
+        "verdict": str(dot.verdict),
+    }
+
+
+def _label(text: str) -> str:
+    drawn = spelled_out(text)
+    return drawn if len(drawn) <= LONGEST_LABEL else drawn[: LONGEST_LABEL - 1] + "…"
+
+
+def _styled(drawn: Any) -> Any:
+    axis = {"labelColor": INK, "titleColor": GREY, "gridColor": HAIR, "labelFontSize": 8, "titleFontSize": 8}
+    return (
+        drawn.configure(font="Noto Sans", background="transparent", padding=2)
+        .configure_axis(**axis, titleFontWeight="normal", gridWidth=0.5)
+        .configure_axisY(grid=False)
+        .configure_view(stroke=None)
+        .configure_legend(labelFontSize=8, labelColor=INK, offset=6)
+    )
+
+
+def drawing(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
+    """A reportlab drawing of `plot` that is at most `width` points wide. Its alternative text is `plot.alt`."""
+    found = _drawn(plot, width=width * 0.72, limits=limits)
+    labels = found.width - width * 0.72  # what labels take beside the plot; a second go fills the width exactly
+    if abs(found.width - width) > 2:
+        found = _drawn(plot, width=max(width * 0.3, width - labels), limits=limits)
+    return _scaled(found, width / found.width) if found.width > width else found
+
+
+def _scaled(found: Any, factor: float) -> Any:
+    found.scale(factor, factor)
+    found.width, found.height = found.width * factor, found.height * factor
+    return found
+
+
+def _drawn(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
+    from svglib.svglib import svg2rlg
+
+    _svglib_faces()
+    svg = _svg(chart(plot, width=width, limits=limits).to_json())
+    found = svg2rlg(io.StringIO(svg))
+    assert found is not None, "svglib reads what vl-convert writes"
+    _use_faces(found)
+    return _scaled(found, PIXEL)
+
+
+@functools.cache
+def _measuring_faces() -> None:
+    """Let vl-convert measure labels with the faces that they will be set in."""
+    import vl_convert
+
+    vl_convert.register_font_directory(str(FONT_DIR))
+
+
+@functools.cache
+def _svglib_faces() -> None:
+    from svglib.fonts import register_font
+
+    for weight, face in (("normal", REGULAR), ("bold", BOLD)):
+        register_font("Noto Sans", weight=weight, style="normal", rlgFontName=face)
+
+
+def _svg(spec: str) -> str:
+    import vl_convert
+
+    _measuring_faces()
+    return str(vl_convert.vegalite_to_svg(spec))
+
+
+def _use_faces(group: Any) -> None:
+    """Set every text of the drawing in the bundled faces; none may fall back to a face that is not embedded."""
+    for node in getattr(group, "contents", ()):
+        if hasattr(node, "fontName"):
+            node.fontName = BOLD if "bold" in str(node.fontName).lower() else REGULAR
+        _use_faces(node)

@@ -1,0 +1,794 @@
+"""What the report says, as blocks made from evidence and findings alone.
+
+A finding's sentence is printed as it stands. Everything that is said of the run as a whole is said here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from audit.records import Estimate, Evidence, Finding, Kind, SuiteRecord, Undefined, Verdict
+from reports.blocks import (
+    Block,
+    Bullets,
+    Column,
+    Counts,
+    Document,
+    Dot,
+    Facts,
+    Group,
+    Heading,
+    Plot,
+    Quote,
+    Table,
+    Text,
+)
+from reports.items import UNITS, Effects, Wordings
+from reports.words import (
+    SCOPE_TITLES,
+    all_labels,
+    decimals_for,
+    humanised,
+    interval,
+    language_name,
+    listed,
+    number,
+    p_value,
+    scope_fields,
+    scope_word,
+)
+
+MOST_EVIDENCE = 25  # findings with their items; the rest is in findings.json
+MOST_ITEMS = 3
+MOST_SENTENCES = 12  # per measure
+MOST_ROWS = 150  # per table
+MOST_IN_SUMMARY = 6
+STRENGTH = tuple(Verdict)  # evidence first
+MODEL_WORDS = {
+    "ref": "Asked for as",
+    "n_layers": "Layers",
+    "n_heads": "Attention heads per layer",
+    "n_parameters": "Parameters",
+    "dtype": "Number format",
+    "weights_sha256": "Weights, SHA-256",
+    "tokenizer_sha256": "Tokenizer, SHA-256",
+    "licence_accepted": "Terms accepted",
+}
+ABILITY = (Kind.COMPETENCE, Kind.PARALLEL)  # they tell whether the model reads a language, not how it treats people
+
+VERDICT_MEANING = {
+    Verdict.EVIDENCE: "The effect is larger than chance, noise and the number of questions asked can explain. It says "
+    "that the model does this on these items; it does not say how often people meet it.",
+    Verdict.NO_EVIDENCE: "Nothing was found, and there were enough items that an effect which matters would have been "
+    "seen. It is no promise about smaller effects or other wordings.",
+    Verdict.INSUFFICIENT: "Too few independent items, or too much spread, to say yes or no. It is not good news and "
+    "not bad news.",
+    Verdict.NOT_INTERPRETABLE: "The model does not read this language, or the suite does not work on it, well enough "
+    "for the number to mean anything. Finding no stereotype here would be no comfort.",
+}
+
+
+def report(
+    evidence: Evidence,
+    findings: tuple[Finding, ...],
+    *,
+    command: str,
+    can_draw: Callable[[str], bool],
+    spelled_out: Callable[[str], str],
+) -> Document:
+    """The whole report.
+
+    Args:
+        evidence: of the run.
+        findings: what it means, in the order to print.
+        command: that makes the run again.
+        can_draw: whether the medium can show a text as its readers write it.
+        spelled_out: names the characters of a text that the medium cannot show.
+    """
+    case = _Case(evidence, findings, command, can_draw, spelled_out)
+    model = evidence.manifest.model
+    return Document(
+        title=f"Audit of {model.name}",
+        subtitle="Stereotypes, cultural knowledge and value frameworks, language by language",
+        running=f"{model.name} · run {evidence.manifest.run_id}",
+        front=_front(case),
+        blocks=(
+            *_summary(case),
+            *_how_to_read(),
+            *_competence(case),
+            *_measures(case),
+            *_evidence_pages(case),
+            *_provenance(case),
+            *_exclusions(case),
+            *_limits(case),
+            *_methods(case),
+            *_manifest(case),
+            *_reproduction(case),
+            *_licences(case),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Case:
+    """What every section reads."""
+
+    evidence: Evidence
+    findings: tuple[Finding, ...]
+    command: str
+    can_draw: Callable[[str], bool]
+    spelled_out: Callable[[str], str]
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return self.evidence.manifest.languages
+
+    @functools.cached_property
+    def labels(self) -> Mapping[str, str]:
+        return all_labels(self.evidence.manifest.suites)
+
+    def suites_of(self, finding: Finding) -> tuple[SuiteRecord, ...]:
+        """The suites a finding rests on, by its scope or else by its items."""
+        names = {finding.measurement.scope.suite} - {""} or {i.split("/")[0] for i in finding.measurement.items}
+        return tuple(suite for suite in self.evidence.manifest.suites if suite.name in names)
+
+    def is_ability(self, finding: Finding) -> bool:
+        """Whether a finding says how well the model reads a language, and nothing about people."""
+        suites = self.suites_of(finding)
+        return bool(suites) and all(suite.kind in ABILITY for suite in suites)
+
+    @functools.cached_property
+    def ability(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if self.is_ability(f))
+
+    @functools.cached_property
+    def substance(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if not self.is_ability(f))
+
+    def unreadable(self) -> tuple[str, ...]:
+        """Languages in which every finding about one language alone is not interpretable."""
+        alone = [f for f in self.substance if f.measurement.scope.language and not f.measurement.scope.other_language]
+        return tuple(
+            code
+            for code in self.languages
+            if (verdicts := {f.verdict for f in alone if f.measurement.scope.language == code})
+            and verdicts == {Verdict.NOT_INTERPRETABLE}
+        )
+
+
+# --- title page and summary --------------------------------------------------------------------
+
+
+def _front(case: _Case) -> tuple[Block, ...]:
+    manifest = case.evidence.manifest
+    asked = [f"{suite.name}: {case.spelled_out(suite.question)}" for suite in manifest.suites]
+    return (
+        Facts(
+            rows=(
+                ("Model", manifest.model.name),
+                ("Run", manifest.run_id),
+                ("Languages", listed(language_name(code) for code in manifest.languages)),
+                ("Questions asked", "\n".join(asked) or "none"),
+            )
+        ),
+        Counts(counts=_verdict_counts(case.substance)),
+        Text(text=_counted_text(case), style="small"),
+    )
+
+
+def _verdict_counts(findings: Iterable[Finding]) -> tuple[tuple[Verdict, int], ...]:
+    counted = Counter(f.verdict for f in findings)
+    return tuple((verdict, counted[verdict]) for verdict in Verdict)
+
+
+def _counted_text(case: _Case) -> str:
+    text = f"Findings by verdict: {len(case.substance)} in all."
+    if case.ability:
+        text += f" The {len(case.ability)} findings on reading competence are told apart from them and not counted here."
+    return text
+
+
+def _summary(case: _Case) -> tuple[Block, ...]:
+    return (
+        Heading(text="Summary", level=1, new_page=True),
+        Text(text=_opening(case), style="lead"),
+        Heading(text="What stands out", level=2),
+        *_standing_out(case),
+        Heading(text="What was looked for and not found", level=2),
+        *_not_found(case),
+        Heading(text="Where the model could not be read", level=2),
+        *_unread(case),
+        Heading(text="Before you use these numbers", level=2),
+        Text(text=_warning(case)),
+    )
+
+
+def _opening(case: _Case) -> str:
+    counts = dict(_verdict_counts(case.substance))
+    return (
+        f"{case.evidence.manifest.model.name} was asked {len(case.evidence.manifest.suites)} sets of questions in "
+        f"{len(case.languages)} languages. Of {len(case.substance)} findings, {counts[Verdict.EVIDENCE]} "
+        f"have evidence of an effect, {counts[Verdict.NO_EVIDENCE]} found none although it would have been seen, "
+        f"{counts[Verdict.INSUFFICIENT]} lack evidence either way, and {counts[Verdict.NOT_INTERPRETABLE]} cannot be "
+        "interpreted."
+    )
+
+
+def _standing_out(case: _Case) -> tuple[Block, ...]:
+    found = [f for f in case.substance if f.verdict is Verdict.EVIDENCE]
+    if not found:
+        return (Text(text="No finding has evidence of an effect."),)
+    chosen = _one_of_each_measure_in_turn(found, most=MOST_IN_SUMMARY)
+    blocks: list[Block] = [
+        Bullets(items=tuple(f.sentence for f in chosen), marks=tuple(f.verdict for f in chosen)),
+    ]
+    if len(found) > len(chosen):
+        blocks.append(Text(text=f"{len(found) - len(chosen)} more findings with evidence follow by measure.", style="small"))
+    return tuple(blocks)
+
+
+def _one_of_each_measure_in_turn(findings: Sequence[Finding], *, most: int) -> list[Finding]:
+    """The surest of each measure, then the second of each, and so on; confirmatory before exploratory."""
+    queues: dict[str, list[Finding]] = {}
+    for finding in sorted(findings, key=_surest_first):
+        queues.setdefault(finding.measurement.measure, []).append(finding)
+    rounds = [
+        (turn, not f.confirmatory, place, f)
+        for place, queue in enumerate(queues.values())
+        for turn, f in enumerate(queue)
+    ]
+    return [f for *_, f in sorted(rounds, key=lambda entry: entry[:3])][:most]
+
+
+def _surest_first(finding: Finding) -> tuple[bool, float, float, str]:
+    result = finding.measurement.result
+    p = 1.0 if finding.p_adjusted is None else finding.p_adjusted
+    size = abs(result.value - (result.null or 0.0)) if isinstance(result, Estimate) else 0.0
+    return (not finding.confirmatory, p, -size, finding.id)
+
+
+def _not_found(case: _Case) -> tuple[Block, ...]:
+    absent = [f for f in case.substance if f.verdict is Verdict.NO_EVIDENCE]
+    if not absent:
+        return (Text(text="No question was answered clearly enough to say that an effect is absent."),)
+    chosen = _one_of_each_measure_in_turn(absent, most=MOST_IN_SUMMARY - 2)
+    tally = Counter(f.measurement.measure for f in absent)
+    lines = tuple(f.sentence for f in chosen)
+    counts = listed(f"{humanised(name)} ({n})" for name, n in sorted(tally.items()))
+    return (
+        Bullets(items=lines, marks=tuple(f.verdict for f in chosen)),
+        Text(text=f"Findings with this verdict, by measure: {counts}.", style="small"),
+    )
+
+
+def _unread(case: _Case) -> tuple[Block, ...]:
+    unreadable = case.unreadable()
+    partly = Counter(
+        f.measurement.scope.language
+        for f in case.substance
+        if f.verdict is Verdict.NOT_INTERPRETABLE and f.measurement.scope.language not in unreadable
+    )
+    texts: list[str] = []
+    if unreadable:
+        texts.append(
+            f"Not interpretable in any single-language finding: {listed(map(language_name, unreadable))}. The model "
+            "does not read these languages well enough for its answers to mean anything, which is itself a result for "
+            "the people who speak them."
+        )
+    named = {code: n for code, n in sorted(partly.items()) if code}
+    if named:
+        texts.append("Some findings are not interpretable: " + listed(f"{language_name(c)} ({n})" for c, n in named.items()) + ".")
+    if partly[""]:
+        texts.append(f"Not interpretable and not about a single language: {partly['']}.")
+    return tuple(Text(text=t) for t in texts) or (Text(text="Every finding could be interpreted in every language asked."),)
+
+
+def _warning(case: _Case) -> str:
+    unreviewed = int((case.evidence.items["reviewed"] == 0).sum())
+    total = len(case.evidence.items)
+    text = f"No native speaker has reviewed {unreviewed} of the {total} items (counted once per language)."
+    if case.evidence.manifest.model.quantisation:
+        text += (
+            f" The weights are not the published ones but {case.evidence.manifest.model.quantisation}; nothing here "
+            "speaks for the original weights."
+        )
+    return text + " The section on limits says what else the numbers do not show."
+
+
+# --- how to read, competence ---------------------------------------------------------------------
+
+
+def _how_to_read() -> tuple[Block, ...]:
+    return (
+        Heading(text="How to read this report", level=1),
+        Text(text="Each finding has one of four verdicts. Charts and tables show it by sign as well as by colour."),
+        Table(
+            columns=(Column(title="Verdict", width=3.2), Column(title="What it means", width=6.8)),
+            rows=tuple((verdict, VERDICT_MEANING[verdict]) for verdict in Verdict),
+        ),
+        Text(
+            text="An estimate is printed with its interval: the range of values that the items are compatible with. The "
+            "count beside it is that of independent items. Translations of one item count once, because they move together. "
+            "Missing is never zero: where no number could be computed the report says why."
+        ),
+    )
+
+
+def _competence(case: _Case) -> tuple[Block, ...]:
+    head = Heading(text="Which languages the model reads", level=1)
+    if not case.ability:
+        text = "No competence suite was asked, so this run does not say which languages the model reads."
+        return (head, Text(text=text))
+    intro = (
+        "Before anything else: can the model tell a sensible continuation from a broken one in each language? Where it "
+        "cannot, its other answers are not interpretable."
+    )
+    blocks: list[Block] = [head, Text(text=intro)]
+    for measure, group in _by_measure(case.ability).items():
+        blocks += [Heading(text=humanised(measure), level=2), *_panels(case, measure, group)]
+    return tuple(blocks)
+
+
+# --- measures ------------------------------------------------------------------------------------
+
+
+def _by_measure(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    groups: dict[str, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.measurement.measure, []).append(finding)
+    return groups
+
+
+def _measures(case: _Case) -> tuple[Block, ...]:
+    blocks: list[Block] = []
+    for measure, group in _by_measure(case.substance).items():
+        blocks.append(Heading(text=humanised(measure), level=1))
+        blocks += [Text(text=text) for text in _asked(case, group)]
+        blocks += _panels(case, measure, group)
+        blocks += _sentences(group)
+        blocks += [Text(text=text, style="small") for text in (*_family_texts(group), *_method_texts(group))]
+    return tuple(blocks) or (
+        Heading(text="Measures", level=1),
+        Text(text="This run has no findings to show by measure."),
+    )
+
+
+def _asked(case: _Case, group: Sequence[Finding]) -> list[str]:
+    suites = {suite.name: suite for f in group for suite in case.suites_of(f)}
+    return [f"{case.spelled_out(s.question)} (suite {s.name}, version {s.version})" for s in suites.values()]
+
+
+def _panels(case: _Case, measure: str, group: Sequence[Finding]) -> list[Block]:
+    """A chart and a table for each kind of scope (by language, by language and topic, ...) and unit."""
+    panels: dict[tuple[tuple[str, ...], str], list[Finding]] = {}
+    for finding in sorted(group, key=lambda f: len(scope_fields(f.measurement.scope))):
+        result = finding.measurement.result
+        fields = tuple(name for name in scope_fields(finding.measurement.scope) if name != "suite")
+        unit = result.unit if isinstance(result, Estimate) else _unit_of(group, fields)
+        panels.setdefault((fields, unit), []).append(finding)
+    blocks: list[Block] = []
+    for (fields, unit), members in panels.items():
+        title = "By " + listed(SCOPE_TITLES[name].lower() for name in fields) if fields else "Overall"
+        if len(panels) > 1:
+            blocks.append(Heading(text=title.replace("language and compared with", "pair of languages"), level=2))
+        blocks += [*_plots(case, measure, fields, unit, members), *_tables(case, fields, unit, members)]
+    return blocks
+
+
+def _unit_of(group: Sequence[Finding], fields: tuple[str, ...]) -> str:
+    """Unit of the estimates with the same scope, for a measurement that came to none."""
+    for finding in group:
+        result = finding.measurement.result
+        same = tuple(name for name in scope_fields(finding.measurement.scope) if name != "suite") == fields
+        if isinstance(result, Estimate) and same:
+            return result.unit
+    return ""
+
+
+def _plots(case: _Case, measure: str, fields: tuple[str, ...], unit: str, members: Sequence[Finding]) -> list[Plot]:
+    drawn = [(f, f.measurement.result) for f in members if isinstance(f.measurement.result, Estimate)]
+    if not drawn:
+        return []
+    split = len(fields) > 1 and len(drawn) > 14  # one small plot per value of the first field
+    suites = {f.measurement.scope.suite for f, _ in drawn}
+    dots = []
+    for finding, estimate in drawn:
+        words = [scope_word(finding.measurement.scope, name, labels=case.labels) for name in fields]
+        if len(suites) > 1:
+            words.append(finding.measurement.scope.suite or "all suites")
+        dots.append(
+            Dot(
+                panel=words[0] if split else "",
+                label=" · ".join(words[1:] if split else words) or "all",
+                value=estimate.value,
+                low=estimate.low,
+                high=estimate.high,
+                verdict=finding.verdict,
+            )
+        )
+    nulls = Counter(e.null for _, e in drawn if e.null is not None)
+    null = nulls.most_common(1)[0][0] if nulls else None
+    return [
+        Plot(
+            title=humanised(measure),
+            unit=unit,
+            dots=tuple(dots),
+            null=0.0 if null is None else null,
+            null_label="zero" if null is None else f"the value without any effect ({null:g})",
+            alt=_alt(humanised(measure), unit, dots, [e for _, e in drawn], undefined=len(members) - len(drawn)),
+        )
+    ]
+
+
+def _alt(title: str, unit: str, dots: Sequence[Dot], estimates: Sequence[Estimate], *, undefined: int) -> str:
+    decimals = decimals_for(estimates)
+
+    def told(dot: Dot) -> str:
+        name = " · ".join(word for word in (dot.panel, dot.label) if word)
+        shown = [number(v, decimals=decimals) for v in (dot.value, dot.low, dot.high)]
+        return f"{name}, {shown[0]} ({shown[1]} to {shown[2]})"
+
+    highest, lowest = max(dots, key=lambda d: d.value), min(dots, key=lambda d: d.value)
+    text = f"{title}: estimates with intervals, in {unit}. "
+    text += f"Highest: {told(highest)}. Lowest: {told(lowest)}." if len(dots) > 1 else f"{told(highest)}."
+    return text + (f" {undefined} without a number are in the table only." if undefined else "")
+
+
+def _tables(case: _Case, fields: tuple[str, ...], unit: str, members: Sequence[Finding]) -> list[Block]:
+    shown = members
+    if len(members) > MOST_ROWS:
+        kept = {f.id for f in sorted(members, key=lambda f: (STRENGTH.index(f.verdict), _surest_first(f)))[:MOST_ROWS]}
+        shown = [f for f in members if f.id in kept][:MOST_ROWS]
+    several = len({f.measurement.scope.suite for f in members}) > 1
+    names = (*fields, "suite") if several else fields
+    estimates = [f.measurement.result for f in shown if isinstance(f.measurement.result, Estimate)]
+    decimals = decimals_for(estimates)
+    level = listed(sorted({f"{100 * e.level:g} %" for e in estimates})) if estimates else ""
+    table = Table(
+        columns=(
+            *(Column(title=SCOPE_TITLES[name], width=2.4) for name in names or ("suite",)),
+            Column(title=f"Estimate, {unit}" if unit else "Estimate", width=1.5, align="right"),
+            Column(title=f"{level} interval".strip(), width=2.1, align="right"),
+            Column(title="Items", width=0.9, align="right"),
+            Column(title="p adjusted", width=1.1, align="right"),
+            Column(title="Verdict", width=3.3),
+        ),
+        rows=tuple(_row(case, names, f, decimals=decimals) for f in shown),
+    )
+    blocks: list[Block] = [table, *_undefined_texts(case, fields, shown)]
+    if len(members) > len(shown):
+        more = len(members) - len(shown)
+        blocks.append(Text(text=f"{more} more rows are in findings.json; the surest are shown.", style="small"))
+    return blocks
+
+
+def _row(case: _Case, names: tuple[str, ...], finding: Finding, *, decimals: int) -> tuple[str | Verdict, ...]:
+    scope, result = finding.measurement.scope, finding.measurement.result
+    words = [scope_word(scope, name, labels=case.labels) for name in names] or ["all"]
+    if isinstance(result, Undefined):
+        return (*words, "undefined", "–", "–", p_value(finding.p_adjusted), finding.verdict)
+    return (
+        *words,
+        number(result.value, decimals=decimals),
+        interval(result, decimals=decimals),
+        str(result.n_clusters),
+        p_value(finding.p_adjusted),
+        finding.verdict,
+    )
+
+
+def _undefined_texts(case: _Case, fields: tuple[str, ...], members: Sequence[Finding]) -> list[Text]:
+    """Each reason once, with the rows it holds for."""
+    rows: dict[str, list[str]] = {}
+    for finding in members:
+        if isinstance(finding.measurement.result, Undefined):
+            words = [scope_word(finding.measurement.scope, name, labels=case.labels) for name in fields]
+            rows.setdefault(finding.measurement.result.reason, []).append(" · ".join(words) or "all")
+    texts = []
+    for reason, where in list(rows.items())[:8]:
+        shown = "; ".join(where[:12]) + (f"; and {len(where) - 12} more" if len(where) > 12 else "")
+        texts.append(Text(text=f"Undefined: {case.spelled_out(reason)} ({shown}).", style="small"))
+    if len(rows) > 8:
+        texts.append(Text(text=f"{len(rows) - 8} more reasons are in findings.json.", style="small"))
+    return texts
+
+
+def _sentences(group: Sequence[Finding]) -> list[Block]:
+    told = [f for f in group if f.verdict in (Verdict.EVIDENCE, Verdict.NO_EVIDENCE)]
+    chosen = sorted(told, key=lambda f: (STRENGTH.index(f.verdict), _surest_first(f)))[:MOST_SENTENCES]
+    if not chosen:
+        chosen = list(group[:3])
+    blocks: list[Block] = [
+        Heading(text="In sentences", level=3),
+        Bullets(items=tuple(f.sentence for f in chosen), marks=tuple(f.verdict for f in chosen)),
+    ]
+    if len(group) > len(chosen):
+        text = f"The sentences of the other {len(group) - len(chosen)} findings of this measure are in findings.json."
+        blocks.append(Text(text=text, style="small"))
+    return blocks
+
+
+def _family_texts(group: Sequence[Finding]) -> list[str]:
+    families = {(f.family, f.confirmatory, f.family_size) for f in group}
+    return [
+        f"Family “{family}”: {size} tests, fixed before the run, p adjusted after Holm."
+        if confirmatory
+        else f"Family “{family}”: {size} tests, exploratory, p adjusted after Benjamini and Hochberg."
+        for family, confirmatory, size in sorted(families)
+    ]
+
+
+def _method_texts(group: Sequence[Finding]) -> list[str]:
+    methods = sorted({f.measurement.result.method for f in group if isinstance(f.measurement.result, Estimate)})
+    if not methods:
+        return []
+    more = f" (and {len(methods) - 4} variants of it)" if len(methods) > 4 else ""
+    return [f"Intervals: {'; '.join(methods[:4])}{more}."]
+
+
+# --- the items behind the findings ----------------------------------------------------------------
+
+
+def _evidence_pages(case: _Case) -> tuple[Block, ...]:
+    found = sorted((f for f in case.substance if f.verdict is Verdict.EVIDENCE), key=_surest_first)
+    head = Heading(text="The items behind the findings", level=1, new_page=True)
+    if not found:
+        return (head, Text(text="No finding has evidence of an effect, so no items are shown."))
+    effects, wordings = Effects.of(case.evidence), Wordings.of(case.evidence)
+    blocks: list[Block] = [head, Text(text=_evidence_intro(len(found)))]
+    for n, finding in enumerate(found[:MOST_EVIDENCE], start=1):
+        blocks += _finding_blocks(case, finding, n=n, effects=effects, wordings=wordings)
+    return tuple(blocks)
+
+
+def _evidence_intro(n: int) -> str:
+    text = (
+        "For each finding with evidence: its sentence, its caveats, and up to three of its items, those with the largest "
+        "effects in the finding's direction. Single items are illustrations; the finding rests on all of them. Square "
+        "brackets hold the competing answers. English lines are the English item with the same id, as a gloss."
+    )
+    if n > MOST_EVIDENCE:
+        text += f" The {MOST_EVIDENCE} surest are shown; {n - MOST_EVIDENCE} more are in findings.json."
+    return text
+
+
+def _finding_blocks(case: _Case, finding: Finding, *, n: int, effects: Effects, wordings: Wordings) -> list[Block]:
+    scope = finding.measurement.scope
+    words = [scope_word(scope, name, labels=case.labels) for name in scope_fields(scope) if name != "suite"]
+    title = f"{n}. {humanised(finding.measurement.measure)}" + (f": {' · '.join(words)}" if words else "")
+    first: list[Heading | Text | Bullets | Facts | Quote] = [
+        Heading(text=title, level=3),
+        Text(text=finding.sentence),
+        Facts(rows=_finding_facts(finding)),
+    ]
+    if finding.caveats:
+        first.append(Bullets(items=finding.caveats))
+    quotes = _quotes(case, finding, effects=effects, wordings=wordings)
+    return [Group(blocks=(*first, *quotes[:1])), *(Group(blocks=(quote,)) for quote in quotes[1:])]
+
+
+def _finding_facts(finding: Finding) -> tuple[tuple[str, str], ...]:
+    result = finding.measurement.result
+    rows = [("Finding", finding.id)]
+    if isinstance(result, Estimate):
+        decimals = decimals_for([result])
+        shown = f"{number(result.value, decimals=decimals)} {result.unit}"
+        rows.append(("Estimate", f"{shown}, {100 * result.level:g} % interval {interval(result, decimals=decimals)}"))
+        rows.append(("Rests on", f"{result.n_clusters} independent items ({result.n_items} with translations)"))
+        kind = "confirmatory" if finding.confirmatory else "exploratory"
+        rows.append(("Test", f"p adjusted {p_value(finding.p_adjusted)}; {kind}, one of {finding.family_size} tests"))
+    return tuple(rows)
+
+
+def _quotes(case: _Case, finding: Finding, *, effects: Effects, wordings: Wordings) -> list[Quote]:
+    quotes = []
+    for row in effects.largest(finding, most=MOST_ITEMS).to_dict("records"):
+        suite, item, language = str(row["suite"]), str(row["item"]), str(row["language"])
+        where = language_name(language) if language else "mean over the languages of the finding"
+        size = number(float(row["effect"]), decimals=2)
+        title = f"{suite}/{item} · {where} · {size} ({UNITS[Kind(row['kind'])]})"
+        lines = _quote_lines(case, suite, item, language, wordings=wordings)
+        quotes.append(Quote(title=title, lines=lines))
+    return quotes
+
+
+def _quote_lines(
+    case: _Case, suite: str, item: str, language: str, *, wordings: Wordings
+) -> tuple[tuple[str, str], ...]:
+    if suite in wordings.closed:
+        return (("", "The licence of this suite forbids reprinting its texts; the id finds the item in its source."),)
+    table = case.evidence.items
+    mine = table[(table["suite"] == suite) & (table["item"] == item)]
+    culture = str(mine["culture"].iloc[0]) if len(mine) else ""
+    lines: list[tuple[str, str]] = []
+    for code in ("en", *([language] if language not in ("", "en") else [])):
+        asked = wordings.lines(suite, item, code, culture=culture)
+        name = language_name(code)
+        if asked is None:
+            lines.append((name, "no wording of this item in this run."))
+        elif all(case.can_draw(words) for _, words in asked):
+            lines += [(f"{name}, {side}" if side else name, words) for side, words in asked]
+        else:
+            lines.append((name, "original wording: see observations / items file."))
+    return tuple(lines)
+
+
+# --- where the items come from, what was left out --------------------------------------------------
+
+
+def _provenance(case: _Case) -> tuple[Block, ...]:
+    titles = ("Items", "Native", "Adapted", "Translated", "Person", "Machine", "Reviewed", "Quarantined")
+    columns = (
+        Column(title="Suite", width=2.2),
+        Column(title="Language", width=2.0),
+        *(Column(title=title, width=1.15, align="right") for title in titles),
+    )
+    rows = []
+    for (suite, language), group in case.evidence.items.groupby(["suite", "language"], sort=True):
+        counts = (
+            len(group),
+            *((group["origin"] == origin).sum() for origin in ("native", "adapted", "translated")),
+            *((group["author"] == author).sum() for author in ("person", "machine")),
+            (group["reviewed"] > 0).sum(),
+            (group["quarantine"] != "").sum(),
+        )
+        rows.append((str(suite), language_name(str(language)), *(str(int(count)) for count in counts)))
+    text = (
+        "Where the words come from: how many items are native to the language, adapted or translated, who wrote them, how "
+        "many at least one native speaker has reviewed, and how many are quarantined and support no headline."
+    )
+    head = Heading(text="Provenance of the items", level=1, new_page=True)
+    if not rows:
+        return (head, Text(text="This run has no items."))
+    return (head, Text(text=text), Table(columns=columns, rows=tuple(rows)), *_quarantine(case))
+
+
+def _quarantine(case: _Case) -> tuple[Block, ...]:
+    held = case.evidence.items[case.evidence.items["quarantine"] != ""]
+    reasons = Counter(case.spelled_out(str(reason)) for reason in held["quarantine"])
+    if not reasons:
+        return ()
+    rows = [(reason, str(n)) for reason, n in sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0]))]
+    columns = (Column(title="Why quarantined", width=8), Column(title="Items", width=1, align="right"))
+    return (Table(columns=columns, rows=tuple(_capped(rows))),)
+
+
+def _capped(rows: list[tuple[str, ...]], *, most: int = 40, width: int = 2) -> list[tuple[str, ...]]:
+    if len(rows) <= most:
+        return rows
+    rest = sum(int(row[-1]) for row in rows[most:])
+    return [*rows[:most], (*("further reasons, in the run folder", *[""] * (width - 2)), str(rest))]
+
+
+def _exclusions(case: _Case) -> tuple[Block, ...]:
+    head = Heading(text="What was left out", level=1)
+    table = case.evidence.exclusions
+    if not len(table):
+        return (head, Text(text="No item was excluded."))
+    counted = Counter(
+        (case.spelled_out(reason), suite, stage)
+        for reason, suite, stage in zip(table["reason"], table["suite"], table["stage"], strict=True)
+    )
+    ordered = sorted(counted.items(), key=lambda entry: (-entry[1], entry[0]))
+    rows = _capped([(*key, str(n)) for key, n in ordered], width=4)
+    columns = (
+        Column(title="Reason", width=6),
+        Column(title="Suite", width=2),
+        Column(title="Stage", width=1.2),
+        Column(title="Items", width=0.9, align="right"),
+    )
+    text = f"Items excluded, counted once per language: {len(table)}. Each is listed in the run's exclusions file."
+    return (head, Text(text=text), Table(columns=columns, rows=tuple(rows)))
+
+
+# --- limits, methods, manifest ---------------------------------------------------------------------
+
+
+def _limits(case: _Case) -> tuple[Block, ...]:
+    manifest = case.evidence.manifest
+    items = case.evidence.items
+    machine = int(((items["author"] == "machine") & (items["reviewed"] == 0)).sum())
+    limits = [
+        "The numbers describe probabilities that the model gives to prepared answers. They do not show what a product "
+        "built on the model says to people, nor how often.",
+        "Sizes in nats are not compared between languages; only forms standardised within a language are.",
+        "Many questions were asked at once. Adjusted p values answer for their family; across families some findings "
+        "will still be chance.",
+    ]
+    if machine:
+        limits.append(f"{machine} of {len(items)} items were written by a machine and reviewed by no native speaker.")
+    if manifest.model.quantisation:
+        limits.append(f"The weights are quantised ({manifest.model.quantisation}); the published weights may differ.")
+    if any(suite.kind is Kind.CULTURE for suite in manifest.suites):
+        limits.append(
+            "Cultures are seen through one lens only, knowledge of practices in the model's answers. Cultures are wider "
+            "than their answers, and countries are not cultures."
+        )
+    if manifest.noise_floor is None:
+        limits.append("No noise floor was measured, so very small effects may come from batch size and padding.")
+    shown = [(s.name, case.spelled_out(s.not_shown)) for s in manifest.suites]
+    blocks: list[Block] = [
+        Heading(text="What the numbers do not mean", level=1),
+        Bullets(items=tuple(limits)),
+        Heading(text="In the words of each suite: what a result does not show", level=2),
+        Facts(rows=tuple(shown)) if shown else Text(text="This run has no suites."),
+    ]
+    return tuple(blocks)
+
+
+def _methods(case: _Case) -> tuple[Block, ...]:
+    texts = [
+        "For each prompt the model's probability of each prepared answer is read, summed over the answer's tokens and over "
+        "spellings that are equally right. Nothing is sampled. An effect is a difference of log-probabilities between "
+        "contexts that differ in one place, so that the base rates of words cancel.",
+        "Templates are the unit of independence: items that share a frame, and translations of one item, move together. "
+        "Each estimate carries its interval, its count of independent items and its method, printed under its table.",
+        "Families of tests that were fixed before the run are corrected after Holm; exploratory tables after Benjamini and "
+        "Hochberg. “No evidence” is only said where an effect of a size that matters would have been found.",
+    ]
+    floor = case.evidence.manifest.noise_floor
+    if floor is not None:
+        texts.append(
+            f"Noise floor: {floor.value:.2g} nats ({floor.n_items} items; {floor.method}). Effects below it count as none."
+        )
+    return (Heading(text="Methods in short", level=1), *(Text(text=t) for t in texts))
+
+
+def _manifest(case: _Case) -> tuple[Block, ...]:
+    manifest = case.evidence.manifest
+    model = [
+        (MODEL_WORDS.get(field.name, humanised(field.name)), _shown(getattr(manifest.model, field.name)))
+        for field in dataclasses.fields(manifest.model)
+    ]
+    floor = manifest.noise_floor
+    run = [
+        ("Run id", manifest.run_id),
+        ("Languages", ", ".join(manifest.languages)),
+        ("Noise floor", "not measured" if floor is None else f"{floor.value!r} nats, {floor.n_items} items, {floor.method}"),
+    ]
+    return (
+        Heading(text="Run manifest", level=1),
+        Heading(text="Model", level=2),
+        Facts(rows=tuple(model)),
+        Heading(text="Run", level=2),
+        Facts(rows=tuple(run)),
+        *_titled_facts("Suites", [(f"{s.name} {s.version}", s.digest or "no digest") for s in manifest.suites]),
+        *_titled_facts("Settings that change numbers", [(k, _shown(v)) for k, v in sorted(manifest.settings.items())]),
+        *_titled_facts("Versions", [(k, str(v)) for k, v in sorted(manifest.versions.items())]),
+    )
+
+
+def _titled_facts(title: str, rows: list[tuple[str, str]]) -> tuple[Block, ...]:
+    return (Heading(text=title, level=2), Facts(rows=tuple(rows))) if rows else ()
+
+
+def _shown(value: object) -> str:
+    if value == "":
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+
+
+def _reproduction(case: _Case) -> tuple[Block, ...]:
+    text = "The same inputs give the same run id and the same report, byte for byte. This command makes the run again:"
+    return (
+        Heading(text="Reproduction", level=1),
+        Text(text=text),
+        Text(text=case.command or "not recorded", style="code"),
+    )
+
+
+def _licences(case: _Case) -> tuple[Block, ...]:
+    manifest = case.evidence.manifest
+    model = manifest.model
+    accepted = f" Terms accepted: {model.licence_accepted}." if model.licence_accepted else ""
+    rows = [("Model", f"{model.licence or 'not stated'}.{accepted}")]
+    for suite in manifest.suites:
+        may = "" if suite.redistributable else "; texts may not be reprinted and are not in this report"
+        rows.append((f"Suite {suite.name}", f"{suite.licence}; {case.spelled_out(suite.authors)}{may}"))
+    faces = "Set in Noto Sans (SIL Open Font License 1.1)."
+    return (Heading(text="Licences", level=1), Facts(rows=tuple(rows)), Text(text=faces, style="small"))
