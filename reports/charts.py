@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 from collections.abc import Iterator
 from typing import Any
+
+import pandas as pd
 
 from audit.records import Verdict
 from reports.blocks import Dot, Plot
@@ -29,7 +32,9 @@ SHAPES = {
 INK, GREY, HAIR = "#22272E", "#5B636E", "#D9DDE2"
 MOST_ROWS = 40  # of one plot without panels
 PANELS_ACROSS = 3
+LEAST_SHARE = 0.3  # of the width that the estimates keep when the null is in the picture
 ROW = 13  # points per row of a plot
+MOST_LABEL, GAP = 190, 14  # points
 PIXEL = 4 / 3  # svglib reads a bare number as a CSS pixel, 3/4 of a point; the charts count in points
 LONGEST_LABEL = 34  # characters
 
@@ -58,12 +63,19 @@ def pieces(plot: Plot) -> Iterator[Plot]:
 
 
 def domain(plot: Plot) -> tuple[float, float]:
-    """Range of the x axis: all values, their intervals as far as they are finite and not absurd, and the null."""
-    values = [dot.value for dot in plot.dots] + [plot.null]
+    """Range of the x axis.
+
+    All values, their intervals as far as they are not absurdly wide, and the null unless it lies so far off that the
+    estimates would shrink to dots.
+    """
+    values = [dot.value for dot in plot.dots]
+    ends = [end for dot in plot.dots for end in (dot.low, dot.high) if math.isfinite(end)]
     spread = max(values) - min(values) or max(abs(v) for v in values) or 1.0
-    far_low, far_high = min(values) - 3 * spread, max(values) + 3 * spread
-    low = min([*values, *(max(dot.low, far_low) for dot in plot.dots)])
-    high = max([*values, *(min(dot.high, far_high) for dot in plot.dots)])
+    low = min([*values, *(max(end, min(values) - 3 * spread) for end in ends)])
+    high = max([*values, *(min(end, max(values) + 3 * spread) for end in ends)])
+    wide = max(high, plot.null) - min(low, plot.null)
+    if wide * LEAST_SHARE <= high - low:
+        low, high = min(low, plot.null), max(high, plot.null)
     pad = (high - low) * 0.04 or 0.5
     return low - pad, high + pad
 
@@ -75,7 +87,7 @@ def chart(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
     panels = list(dict.fromkeys(dot.panel for dot in plot.dots))
     seen = [v for v in Verdict if any(dot.verdict is v for dot in plot.dots)]
     scale = alt.Scale(domain=list(limits), nice=False, zero=False)
-    y = alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=190, labelPadding=6, ticks=False, domain=False))
+    y = alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=MOST_LABEL, labelPadding=6, ticks=False, domain=False))
     x_axis = alt.Axis(tickCount=4 if len(panels) > 1 else 7, grid=True, domain=False, ticks=False, labelPadding=4)
     x = alt.X("value:Q", scale=scale, title=plot.unit, axis=x_axis)
     names = [str(v) for v in seen]
@@ -86,15 +98,15 @@ def chart(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
     )
     shape = alt.Shape("verdict:N", scale=alt.Scale(domain=names, range=[SHAPES[v] for v in seen]))
     base = alt.Chart()
-    null = base.mark_rule(color=GREY, strokeWidth=1, strokeDash=[3, 2]).encode(x=alt.X("null:Q", scale=scale, axis=x_axis))
+    null = base.mark_rule(clip=True, color=GREY, strokeWidth=1, strokeDash=[3, 2]).encode(x=alt.X("null:Q", scale=scale, axis=x_axis))
     bars = base.mark_rule(strokeWidth=1.6, opacity=0.75, clip=True).encode(
         y=y, x=alt.X("low:Q", scale=scale, title=plot.unit, axis=x_axis), x2="high:Q", color=colour
     )
     dots = base.mark_point(filled=True, size=48, opacity=1).encode(y=y, x=x, color=colour, shape=shape)
     layers = alt.layer(null, bars, dots)
-    rows = [_row(dot, plot, limits) for dot in plot.dots]
+    rows = pd.DataFrame([_row(dot, plot, limits) for dot in plot.dots])
     if len(panels) < 2:
-        drawn = layers.properties(data=alt.Data(values=rows), width=width, height=alt.Step(ROW))
+        drawn = layers.properties(data=rows, width=width, height=alt.Step(ROW))
         drawn = drawn.properties(autosize=alt.AutoSizeParams(type="pad"))
     else:
         layers = layers.properties(width=width / PANELS_ACROSS, height=alt.Step(ROW))
@@ -104,7 +116,7 @@ def chart(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
             sort=list(map(_label, panels)),
             header=alt.Header(labelFontWeight="bold", labelAnchor="start", labelFontSize=9, labelColor=INK, labelPadding=3),
         )
-        drawn = layers.facet(facet=facet, columns=PANELS_ACROSS, data=alt.Data(values=rows), spacing={"row": 16, "column": 14})
+        drawn = layers.facet(facet=facet, columns=PANELS_ACROSS, data=rows, spacing={"row": 16, "column": GAP})
         drawn = drawn.resolve_scale(y="independent" if _ragged(plot) else "shared")
     return _styled(drawn)
 
@@ -147,11 +159,19 @@ def _styled(drawn: Any) -> Any:
 
 def drawing(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
     """A reportlab drawing of `plot` that is at most `width` points wide. Its alternative text is `plot.alt`."""
-    found = _drawn(plot, width=width * 0.72, limits=limits)
-    labels = found.width - width * 0.72  # what labels take beside the plot; a second go fills the width exactly
-    if abs(found.width - width) > 2:
-        found = _drawn(plot, width=max(width * 0.3, width - labels), limits=limits)
+    found = _as_drawing(_svg(plot, width=width - _beside(plot), limits=limits))
     return _scaled(found, width / found.width) if found.width > width else found
+
+
+def _beside(plot: Plot) -> float:
+    """Width that labels and gaps take beside the areas of the dots."""
+    from reportlab.pdfbase.pdfmetrics import stringWidth
+
+    panels = list(dict.fromkeys(dot.panel for dot in plot.dots))
+    across = [panels[column::PANELS_ACROSS] for column in range(min(PANELS_ACROSS, len(panels)))]
+    labelled = across if len(panels) > 1 and _ragged(plot) else [panels]
+    widest = [max(stringWidth(_label(dot.label), REGULAR, 8) for dot in plot.dots if dot.panel in of) for of in labelled]
+    return sum(min(wide, MOST_LABEL) + 8 for wide in widest) + GAP * (len(across) - 1) + 14
 
 
 def _scaled(found: Any, factor: float) -> Any:
@@ -160,11 +180,10 @@ def _scaled(found: Any, factor: float) -> Any:
     return found
 
 
-def _drawn(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
+def _as_drawing(svg: str) -> Any:
     from svglib.svglib import svg2rlg
 
     _svglib_faces()
-    svg = _svg(chart(plot, width=width, limits=limits).to_json())
     found = svg2rlg(io.StringIO(svg))
     assert found is not None, "svglib reads what vl-convert writes"
     _use_faces(found)
@@ -187,11 +206,11 @@ def _svglib_faces() -> None:
         register_font("Noto Sans", weight=weight, style="normal", rlgFontName=face)
 
 
-def _svg(spec: str) -> str:
+def _svg(plot: Plot, *, width: float, limits: tuple[float, float]) -> str:
     import vl_convert
 
     _measuring_faces()
-    return str(vl_convert.vegalite_to_svg(spec))
+    return str(vl_convert.vegalite_to_svg(chart(plot, width=width, limits=limits).to_json()))
 
 
 def _use_faces(group: Any) -> None:

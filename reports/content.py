@@ -330,7 +330,8 @@ def _competence(case: _Case) -> tuple[Block, ...]:
     )
     blocks: list[Block] = [head, Text(text=intro)]
     for measure, group in _by_measure(case.ability).items():
-        blocks += [Heading(text=humanised(measure), level=2), *_panels(case, measure, group)]
+        blocks += [Heading(text=humanised(measure), level=2), *_asked(case, measure, group)]
+        blocks += _panels(case, measure, group)
     return tuple(blocks)
 
 
@@ -348,7 +349,7 @@ def _measures(case: _Case) -> tuple[Block, ...]:
     blocks: list[Block] = []
     for measure, group in _by_measure(case.substance).items():
         blocks.append(Heading(text=humanised(measure), level=1))
-        blocks += [Text(text=text) for text in _asked(case, group)]
+        blocks += _asked(case, measure, group)
         blocks += _panels(case, measure, group)
         blocks += _sentences(group)
         blocks += [Text(text=text, style="small") for text in (*_family_texts(group), *_method_texts(group))]
@@ -358,9 +359,19 @@ def _measures(case: _Case) -> tuple[Block, ...]:
     )
 
 
-def _asked(case: _Case, group: Sequence[Finding]) -> list[str]:
+def _asked(case: _Case, measure: str, group: Sequence[Finding]) -> list[Text]:
+    """The measure's own question, as the catalogue has it, and those of its suites."""
+    from audit.measures import MEASURES
+
     suites = {suite.name: suite for f in group for suite in case.suites_of(f)}
-    return [f"{case.spelled_out(s.question)} (suite {s.name}, version {s.version})" for s in suites.values()]
+    asked = [f"Suite {s.name}, version {s.version}: {case.spelled_out(s.question)}" for s in suites.values()]
+    texts = [Text(text=entry.question, style="lead") for entry in MEASURES if entry.name == measure]
+    margins = [
+        f"The smallest effect that would matter: {entry.margin:.2g} {entry.unit}."
+        for entry in MEASURES
+        if entry.name == measure
+    ]
+    return [*texts, *(Text(text=text) for text in asked), *(Text(text=text, style="small") for text in margins)]
 
 
 def _panels(case: _Case, measure: str, group: Sequence[Finding]) -> list[Block]:
@@ -454,8 +465,8 @@ def _tables(case: _Case, fields: tuple[str, ...], unit: str, members: Sequence[F
             *(Column(title=SCOPE_TITLES[name], width=2.4) for name in names or ("suite",)),
             Column(title=f"Estimate, {unit}" if unit else "Estimate", width=1.5, align="right"),
             Column(title=f"{level} interval".strip(), width=2.1, align="right"),
-            Column(title="Items", width=0.9, align="right"),
-            Column(title="p adjusted", width=1.1, align="right"),
+            Column(title="Items", width=0.8, align="right"),
+            Column(title="p adjusted", width=1.5, align="right"),
             Column(title="Verdict", width=3.3),
         ),
         rows=tuple(_row(case, names, f, decimals=decimals) for f in shown),

@@ -20,6 +20,7 @@ TINT = "#F3F6F9"
 MARGIN = 57.0  # points: 20 mm
 WIDTH = 595.28 - 2 * MARGIN
 HEIGHT = 841.89 - 2 * MARGIN - 22
+SHORT_TABLE = 14  # rows; a table no longer than this stays on one page
 MOST_PASSES = 6
 
 
@@ -129,7 +130,7 @@ class _Setter:
 
         document = self.document
         front = [
-            Spacer(1, 60),
+            Spacer(1, 36),
             self._paragraph("PLURAL-AUDIT · MODEL AUDIT REPORT", "kicker"),
             self._paragraph(document.title, "title"),
             self._paragraph(document.subtitle, "subtitle"),
@@ -143,14 +144,19 @@ class _Setter:
         return front + self._flow(document.blocks)
 
     def _contents(self, pages: dict[str, int]) -> Any:
-        rows = [
+        entries = [
             [
                 self._raw(f'<a href="#s{i}">{markup(heading.text)}</a>', "contents"),
                 self._paragraph(str(pages.get(f"s{i}", "")), "right"),
             ]
             for i, heading in enumerate(self._sections)
         ]
-        return _grid(rows, [WIDTH - 40, 40], [("TOPPADDING", (0, 0), (-1, -1), 0.6), ("BOTTOMPADDING", (0, 0), (-1, -1), 0.6)])
+        half = (len(entries) + 1) // 2
+        right = entries[half:] + [["", ""]] * (2 * half - len(entries))
+        rows = [[*left, "", *other] for left, other in zip(entries[:half], right, strict=True)]
+        across = (WIDTH - 30) / 2
+        pads = [("TOPPADDING", (0, 0), (-1, -1), 1), ("BOTTOMPADDING", (0, 0), (-1, -1), 1)]
+        return _grid(rows, [across - 30, 30, 30, across - 30, 30], pads)
 
     def _flow(self, blocks: Sequence[Block]) -> list[Any]:
         from reportlab.platypus import CondPageBreak
@@ -171,7 +177,9 @@ class _Setter:
     def _room(self, blocks: Sequence[Block]) -> float:
         """Height that a heading and what belongs to its first lines need: no heading stands alone at a page's foot."""
         need = 0.0
-        for block in blocks:
+        for i, block in enumerate(blocks):
+            if i and isinstance(block, Heading) and isinstance(blocks[0], Heading) and block.level <= blocks[0].level:
+                break
             if isinstance(block, Plot):
                 return float(min(HEIGHT - 10, need + self._drawings(block)[0].height + 40))
             if isinstance(block, Table):
@@ -197,7 +205,8 @@ class _Setter:
         if isinstance(block, Counts):
             return [self._counts(block), Spacer(1, 6)]
         if isinstance(block, Table):
-            return [Spacer(1, 4), self._table(block), Spacer(1, 8)]
+            whole = len(block.rows) <= SHORT_TABLE
+            return [Spacer(1, 4), KeepTogether([self._table(block)]) if whole else self._table(block), Spacer(1, 8)]
         if isinstance(block, Plot):
             return self._plot(block)
         if isinstance(block, Quote):
@@ -268,7 +277,7 @@ class _Setter:
         from reportlab.platypus import KeepTogether, Spacer
 
         drawings = self._drawings(block)
-        caption = self._paragraph(f"{block.alt} Dashed line: {block.null_label}.", "caption")
+        caption = self._paragraph(f"{block.alt} {_null_text(block)}", "caption")
         return [*(d for d in drawings[:-1]), KeepTogether([drawings[-1], Spacer(1, 3), caption]), Spacer(1, 4)]
 
     def _drawings(self, block: Plot) -> list[Any]:
@@ -313,6 +322,13 @@ def _column_widths(block: Table) -> list[float]:
     if excess <= 0 or sum(spare) <= 0:
         return [w * WIDTH / sum(widths) for w in widths]
     return [w - excess * s / sum(spare) for w, s in zip(widths, spare, strict=True)]
+
+
+def _null_text(block: Plot) -> str:
+    low, high = domain(block)
+    if low <= block.null <= high:
+        return f"Dashed line: {block.null_label}."
+    return f"Outside the plot: {block.null_label}."
 
 
 def _rule() -> Any:

@@ -78,12 +78,12 @@ def _unreadable(view: View) -> dict[str, str]:
     for language in sorted({language for cube in view.cubes for language in cube.languages}):
         result = asked.get(language)
         if result is None:
-            reasons[language] = f"no competence suite was run in {language}, so nobody knows whether the model reads it"
+            reasons[language] = "no competence suite was run, so nobody knows whether the model reads the language"
         elif isinstance(result, Undefined):
             reasons[language] = result.reason
         elif not passes(result):
             reasons[language] = (
-                f"the model told {result.value:.0%} of true from broken sentences in {language} "
+                f"the model told true from broken sentences in only {result.value:.0%} of the competence items "
                 f"(95 % interval {result.low:.0%} to {result.high:.0%}; bar {BAR:.0%})"
             )
     return reasons
@@ -105,9 +105,7 @@ def _bits_per_byte(cube: Cube, language: str) -> Measurement:
     bits = -cube.at("", "text") / np.log(2) / n_bytes
     rows = cube.used(bits) & (cube.language == language)
     try:
-        estimate = clustered_mean(
-            bits[rows], cube.template[rows], unit="bits per byte", null=RANDOM_BYTES, per="lines"
-        )
+        estimate = clustered_mean(bits[rows], cube.template[rows], unit="bits per byte", null=RANDOM_BYTES, per="lines")
     except TooFewItems as few:
         return undefined("bits_per_byte", scope, str(few), cube.ids(rows))
     return measured("bits_per_byte", scope, estimate, cube.ids(rows), notes=cube.held_note(cube.language == language))

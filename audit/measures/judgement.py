@@ -97,9 +97,7 @@ def tracks(result: Estimate | Undefined) -> bool:
 def tracking_languages(view: View, cube: Cube) -> tuple[str, ...]:
     """Readable languages of a values suite in which agreement follows content."""
     return tuple(
-        language
-        for language in readable(view, cube)
-        if tracks(_content_tracking(view, cube, language).result)
+        language for language in readable(view, cube) if tracks(_content_tracking(view, cube, language).result)
     )
 
 
@@ -147,6 +145,7 @@ def _leans(
     names, counts = np.unique(framework_of, return_counts=True)
     spread, degrees = pooled_spread(values, framework_of)
     means = {name: float(values[framework_of == name].mean()) for name in names}
+    p_values = label_permutation_p(values, framework_of) if len(names) > 1 else {}
     overall = float(np.mean(list(means.values())))
     found = []
     for framework in frameworks:
@@ -175,10 +174,9 @@ def _leans(
         except TooFewItems as few:
             found.append(undefined("values_lean", scope, str(few), items))
             continue
-        p = label_permutation_p(values, mine)
         method = f"{result.method}; test: frameworks permuted over statements"
         details = {"effect": means[framework], "mean_of_all": overall}
-        estimate = replace(result, p_value=p, method=method)
+        estimate = replace(result, p_value=p_values[framework], method=method)
         found.append(measured("values_lean", scope, (estimate, power), items, notes=notes, details=details))
     return found
 
@@ -310,7 +308,7 @@ def variance_components(preference: Floats) -> Floats:
         (crossed - within) / n_paraphrases,
         within,
     ]
-    return np.maximum(np.stack(components, axis=-1), 0.0)
+    return np.asarray(np.maximum(np.stack(components, axis=-1), 0.0))
 
 
 def language_dependent_judgement(view: View) -> tuple[Measurement, ...]:

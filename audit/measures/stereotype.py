@@ -122,7 +122,7 @@ def _spread(controls: Floats) -> float:
 
 
 def control_effect(view: View) -> tuple[Measurement, ...]:
-    """Mean effect of the control pairs by language: should be none. If there is one, the suite's frame makes effects."""
+    """Mean effect of the control pairs by language: should be none, else the suite's frame itself makes effects."""
     found = []
     for cube in view.of(Kind.STEREOTYPE):
         total = effects(cube).total
@@ -185,7 +185,7 @@ def standardised_effect(view: View) -> tuple[Measurement, ...]:
 
 
 def causal_shared_token_score(view: View) -> tuple[Measurement, ...]:
-    """log P(shared ending | base) - log P(shared ending | counterpart) of imported sentence pairs, nats.
+    """Difference log P(shared ending | base) - log P(shared ending | counterpart), nats, of imported pairs.
 
     A causal model's cousin of the CrowS-Pairs score under a name of its own; it scores only what follows the
     difference. Never pooled with the 2x2 suites: here the base rate of the group does not cancel.

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -163,13 +163,13 @@ def _write_model(file: Path, out: Path, *, dtype: str, progress: Progress) -> No
         try:
             progress("tokenizer", 0.0)
             AutoTokenizer.from_pretrained(str(file.parent), **source).save_pretrained(out)
-            progress("weights", 0.0)
-            model = AutoModelForCausalLM.from_pretrained(
-                str(file.parent),
-                dtype=getattr(torch, dtype),
-                quantization_config=GgufConfig(dequantize=True),
-                **source,
-            )
+            with reported_bar(progress):
+                model = AutoModelForCausalLM.from_pretrained(
+                    str(file.parent),
+                    dtype=getattr(torch, dtype),
+                    quantization_config=GgufConfig(dequantize=True),
+                    **source,
+                )
         except (ValueError, KeyError, NotImplementedError, AttributeError) as error:
             fact = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ModelError(f"{file.name}: transformers cannot convert it ({fact}); use safetensors instead") from None
@@ -205,6 +205,24 @@ def fast_reader() -> Iterator[Callable[[str], Any]]:
     finally:
         module.np, package.GGUFReader = numpy, reader
         once.cache_clear()
+
+
+@contextmanager
+def reported_bar(progress: Progress) -> Iterator[None]:
+    """Within: the bar that transformers draws while it dequantises becomes reports of the stage "weights"."""
+    module: Any = importlib.import_module("transformers.modeling_gguf_pytorch_utils")
+    drawn = module.tqdm
+
+    def told(tensors: Sequence[Any], **_appearance: Any) -> Iterator[Any]:
+        for number, tensor in enumerate(tensors):
+            progress("weights", number / len(tensors))
+            yield tensor
+
+    module.tqdm = told
+    try:
+        yield
+    finally:
+        module.tqdm = drawn
 
 
 def _write_sidecar(out: Path, record: ModelRecord) -> None:

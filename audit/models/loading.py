@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib.util
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from audit.errors import ModelError, ResourceError
 from audit.models import builtin as packaged
 from audit.models import gguf, hub
 from audit.models.builtin import BUILTINS, Builtin, sha256_of
-from audit.models.identity import identify, read_config
+from audit.models.identity import identify, read_config, tokenizer_file
 from audit.models.places import Progress, silent
 from audit.models.quiet import quiet_transformers
 from audit.records import ModelRecord
@@ -21,6 +22,7 @@ from audit.records import ModelRecord
 if TYPE_CHECKING:
     from audit.models.adapter import Adapter
 
+SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 DTYPES = ("float32", "float16", "bfloat16")
 
 
@@ -257,11 +259,29 @@ def _native_config(folder: Path) -> Any:
 
 
 def _load_tokenizer(folder: Path) -> Any:
-    # AutoTokenizer looks further and takes three times as long for the same ids.
+    """The tokenizer as tokenizer.json has it; only the names of special tokens come from its configuration.
+
+    The same ids as AutoTokenizer's in a fifth of its time, which goes into formats that are not there.
+    """
     from transformers import PreTrainedTokenizerFast
 
+    file = folder / "tokenizer_config.json"
+    stated = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    special = {name: stated[name] for name in SPECIAL_TOKENS if stated.get(name) is not None}
+    texts = {name: token["content"] if isinstance(token, dict) else token for name, token in special.items()}
+    template = folder / "chat_template.jinja"
+    chat = template.read_text(encoding="utf-8") if template.is_file() else stated.get("chat_template")
     with quiet_transformers():
-        return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+        try:
+            return PreTrainedTokenizerFast(
+                tokenizer_file=str(tokenizer_file(folder)),
+                clean_up_tokenization_spaces=False,
+                chat_template=chat,
+                **texts,
+            )
+        except Exception as error:
+            # tokenizers raises bare Exception for whatever is wrong in the file.
+            raise ModelError(f"{folder.name}: tokenizer.json cannot be read ({error}); fetch the model again") from None
 
 
 def _checked_adapter(model: Any, record: ModelRecord) -> Adapter:

@@ -108,8 +108,8 @@ def _spell(audited: AuditedModel, ask: Ask) -> dict[str, tuple[_Spelling, ...]] 
                 n_bytes -= _bytes_of_first_token(audited, alternative)
             if not answer:
                 return Refused(f"{alternative!r} has no token of its own after the prompt")
-            if len(whole) > audited.adapter.context_length:
-                return Refused(f"{len(whole)} tokens; the model reads {audited.adapter.context_length}")
+            if len(whole) > context_length(audited):
+                return Refused(f"{len(whole)} tokens; the model reads {context_length(audited)}")
             spellings.append(_Spelling(prefix, answer, n_bytes))
         if len({(s.prefix, s.answer) for s in spellings}) < len(spellings):
             return Refused(f"two alternatives of answer {role!r} are the same tokens")
@@ -119,7 +119,19 @@ def _spell(audited: AuditedModel, ask: Ask) -> dict[str, tuple[_Spelling, ...]] 
 
 def _encode(audited: AuditedModel, text: str) -> Ids:
     """Token ids with the model's own beginning-of-text token, if it uses one, and nothing after the text."""
-    return audited.begin + tuple(audited.tokenizer(text, add_special_tokens=False)["input_ids"])
+    return begin(audited) + tuple(audited.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def begin(audited: AuditedModel) -> Ids:
+    """The token that the model's tokenizer puts before every text, or nothing. One after the text is left out."""
+    added = tuple(audited.tokenizer("")["input_ids"])
+    return added[:1] if added and added[0] == audited.tokenizer.bos_token_id else ()
+
+
+def context_length(audited: AuditedModel) -> int:
+    """How many tokens the model was made to read at once."""
+    config = audited.model.config.get_text_config(decoder=True)
+    return int(config.max_position_embeddings)
 
 
 def _bytes_of_first_token(audited: AuditedModel, text: str) -> int:
@@ -145,8 +157,8 @@ def _score_tokens(audited: AuditedModel, wanted: Mapping[Ids, set[Ids]]) -> dict
     logps: dict[tuple[Ids, Ids], float] = {}
     with torch.inference_mode():
         for prefixes in _equal_length_batches(wanted):
-            ids = torch.tensor(prefixes, device=audited.device)  # (b, t)
-            out = audited.adapter.body(ids, use_cache=True)
+            ids = torch.tensor(prefixes, device=audited.model.device)  # (b, t)
+            out = audited.adapter.body(input_ids=ids, use_cache=True)
             heads = [sorted({answer[0] for answer in wanted[prefix]}) for prefix in prefixes]
             first = _first_tokens(audited, out.last_hidden_state[:, -1], heads)
             rows = [(row, answer) for row, prefix in enumerate(prefixes) for answer in sorted(wanted[prefix])]
@@ -198,13 +210,15 @@ def _first_tokens(
 def _continue(audited: AuditedModel, cache: Any, chunk: list[tuple[int, Ids]]) -> list[float]:
     """Sum of log P of every answer token after the first, continuing from the prompts' keys and values."""
     width = max(len(answer) for _, answer in chunk) - 1
-    fed = torch.empty(len(chunk), width, dtype=torch.long, device=audited.device)  # (n, w)
+    fed = torch.empty(len(chunk), width, dtype=torch.long, device=audited.model.device)  # (n, w)
     targets = torch.full_like(fed, -1)
     for row, (_, answer) in enumerate(chunk):
         fed[row] = answer[0]  # what pads on the right cannot matter; a real token avoids warnings about padding
         fed[row, : len(answer) - 1] = torch.tensor(answer[:-1])
         targets[row, : len(answer) - 1] = torch.tensor(answer[1:])
-    hidden = audited.adapter.body(fed, past_key_values=_select(cache, [row for row, _ in chunk]), use_cache=True)
+    hidden = audited.adapter.body(
+        input_ids=fed, past_key_values=_select(cache, [row for row, _ in chunk]), use_cache=True
+    )
     real = targets >= 0
     logps = torch.zeros(targets.shape, dtype=torch.float64)
     logps[real.cpu()] = _target_logps(audited, hidden.last_hidden_state[real], targets[real])
@@ -233,7 +247,7 @@ def _select(cache: Any, rows: list[int]) -> Any:
 
 def _plain_batch(audited: AuditedModel, pairs: list[tuple[Ids, Ids]]) -> dict[tuple[Ids, Ids], float]:
     width = max(len(prefix) + len(answer) for prefix, answer in pairs)
-    ids = torch.zeros(len(pairs), width, dtype=torch.long, device=audited.device)
+    ids = torch.zeros(len(pairs), width, dtype=torch.long, device=audited.model.device)
     mask = torch.zeros_like(ids)
     for row, (prefix, answer) in enumerate(pairs):
         whole = torch.tensor(prefix + answer)

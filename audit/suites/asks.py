@@ -89,7 +89,7 @@ class _Joined:
 
     joiner: str
 
-    def __call__(self, **answers: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    def __call__(self, /, **answers: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
         return {role: tuple(self.joiner + text for text in texts) for role, texts in answers.items()}
 
 

@@ -327,13 +327,15 @@ def _facets_that_cannot_be_asked(design: CultureSuite, file: CultureFile, source
     declared = {culture.id for culture in design.culture}
     used = {item.culture for item in design.item}
     for id_ in sorted(used - file.where.keys()):
-        yield source.problem(REFUSE, "where", f'[where] has no "{id_}"; add how this language says it', item="where")
+        message = "is missing from [where]; add how this language says it"
+        yield source.problem(REFUSE, "where", message, item=f"where.{id_}", line=source.lines.get("where"))
     for id_ in sorted(file.where.keys() - declared):
         message = "is no culture of suite.toml; add it there or correct the id"
         yield source.problem(REFUSE, "where", message, item=f"where.{id_}")
     topics = {item.topic for item in design.item}
     for id_ in sorted(topics - file.facet.keys()):
-        yield source.problem(REFUSE, "facet", f"has no [facet.{id_}], which items of suite.toml ask about")
+        message = "is missing, but items of suite.toml ask about it; add its wordings"
+        yield source.problem(REFUSE, "facet", message, item=f"facet.{id_}")
     for id_ in sorted(file.facet.keys() - topics):
         yield source.problem(REFUSE, "facet", "is asked by no item of suite.toml; remove it", item=f"facet.{id_}")
     for id_, facet in file.facet.items():

@@ -58,7 +58,7 @@ def language(code: str) -> Language:
     """
     try:
         locale = Locale.parse(code, sep="-")
-        english = Locale("en").languages.get(code) or locale.get_display_name("en")
+        english = Locale("en").languages.get(code.replace("-", "_")) or locale.get_display_name("en")
         likely = get_global("likely_subtags").get(code) or get_global("likely_subtags")[locale.language]
     except (UnknownLocaleError, ValueError, KeyError):
         raise SuiteError(

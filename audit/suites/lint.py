@@ -37,7 +37,8 @@ from audit.suites.schema import (
     ValueWords,
 )
 
-LEAST_SHARE_IN_SCRIPT = 0.6
+LEAST_SHARE_IN_SCRIPT = 0.6  # of letters
+LEAST_SHARE_IN_IMPORTED = 0.2  # news keep foreign names in their script, many letters beside few Chinese ones
 TOKENS_WORTH_A_NOTE = 2  # sides that differ by more
 TOKENS_TOO_MANY = 4
 
@@ -65,10 +66,8 @@ def lint(
 
 def examine(files: SuiteFiles, refused: Sequence[Problem], *, tokenizer: Tokenizer | None = None) -> list[Problem]:
     """Applies every rule to what could be read; items with a refused problem are left out of the rules on prompts."""
-    items = compile_items(
-        files,
-        skip=lambda code, item: any(covers(p, code, item) and p.severity == REFUSE for p in refused),
-    )
+    faults = [problem for problem in refused if problem.severity == REFUSE]
+    items = compile_items(files, skip=lambda code, item: any(covers(fault, code, item) for fault in faults))
     problems = [problem for rule in _DESIGN_RULES for problem in rule(files)]
     for code, file in files.words.items():
         page = _Page(
@@ -86,21 +85,26 @@ def examine(files: SuiteFiles, refused: Sequence[Problem], *, tokenizer: Tokeniz
 
 def covers(problem: Problem, code: str, item: DesignItem) -> bool:
     """Whether a problem concerns an item in a language: by its id, or by a table its prompts are made from."""
-    if problem.language not in {"", code}:
-        return False
-    if problem.item in {"", item.id}:
-        return bool(problem.item)
-    if problem.item in {"frame", "layout", "labels", "where"}:
-        return True
-    if isinstance(item, CultureDesign):
-        return problem.item in {f"facet.{item.topic}", f"where.{item.culture}"}
-    return False
+    return problem.language in {"", code} and problem.item in _names_of(item)
 
 
-def quarantine_of(problems: Iterable[Problem], code: str, item: DesignItem) -> str:
-    """Why the item supports no headline in the language, as one line; "" where it does."""
-    reasons = (p.message for p in problems if p.severity == QUARANTINE and covers(p, code, item))
-    return "; ".join(dict.fromkeys(reasons))
+def _names_of(item: DesignItem) -> tuple[str, ...]:
+    made_from = (f"facet.{item.topic}", f"where.{item.culture}") if isinstance(item, CultureDesign) else ()
+    return (item.id, "frame", "layout", "labels", *made_from)
+
+
+def quarantine_reasons(problems: Iterable[Problem]) -> Callable[[str, DesignItem], str]:
+    """Tells by language and item why it supports no headline, as one line; "" where it does."""
+    by_name: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for problem in problems:
+        if problem.severity == QUARANTINE:
+            by_name[problem.language, problem.item].append(problem.message)
+
+    def reasons(code: str, item: DesignItem) -> str:
+        found = (by_name.get((of, name), []) for of in ("", code) for name in _names_of(item))
+        return "; ".join(dict.fromkeys(reason for some in found for reason in some))
+
+    return reasons
 
 
 # --- the suite -------------------------------------------------------------------------------
@@ -272,11 +276,12 @@ def invisible_fault(text: str) -> str:
 
 
 def _wrong_script(page: _Page) -> Iterator[Problem]:
+    least = LEAST_SHARE_IN_IMPORTED if page.kind in _RUNNING_TEXT else LEAST_SHARE_IN_SCRIPT
     for item in page.items:
         for ask in item.asks:
             scored = [t for texts in ask.answers.values() for t in texts] if page.kind in _RUNNING_TEXT else []
             share = page.language.share_in_script(" ".join([ask.prompt, *scored]))
-            if share is not None and share < LEAST_SHARE_IN_SCRIPT:
+            if share is not None and share < least:
                 scripts = ", ".join(page.language.scripts)
                 message = (
                     f"has {share:.0%} of its letters in the script of {page.language.name} ({scripts}); translate it"
@@ -403,7 +408,9 @@ def _answer_in_prompt(page: _Page) -> Iterator[Problem]:
 
 def contains(prompt: str, answer: str, *, of: Language) -> bool:
     """Whether the answer stands in the prompt: as whole words, or anywhere where words are not separated."""
-    answer, prompt = answer.strip().casefold(), prompt.casefold()
+    answer, prompt = regex.sub(r"[\p{P}\s]+$", "", answer.strip().casefold()), prompt.casefold()
+    if not answer:
+        return False
     if not of.joiner:
         return answer in prompt
     edge = r"[\p{L}\p{M}\p{N}\p{Cf}]"

@@ -12,7 +12,7 @@ from audit.errors import SuiteError
 from audit.records import Item, Kind, Suite, SuiteRecord
 from audit.suites.asks import compile_items
 from audit.suites.files import REFUSE, read_suite
-from audit.suites.lint import examine, quarantine_of
+from audit.suites.lint import examine, quarantine_reasons
 from audit.suites.schema import AnySuite, CultureSuite, DilemmaSuite, ValueSuite
 
 
@@ -66,7 +66,7 @@ def load_suite(folder_or_name: str | Path, *, languages: Sequence[str] | None = 
     if refused or files is None:
         more = f" (and {len(refused) - 1} more: plural-audit suites lint)" if len(refused) > 1 else ""
         raise SuiteError(f"{refused[0]}{more}")
-    items = compile_items(files, quarantine=lambda code, item: quarantine_of(problems, code, item))
+    items = compile_items(files, quarantine=quarantine_reasons(problems))
     record = _record(files.design)
     record = dataclasses.replace(record, digest=digest_of(record, items))
     return Suite(record=record, languages=tuple(files.words), items=items)

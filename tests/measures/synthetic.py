@@ -60,7 +60,7 @@ FRAMEWORKS = ("buddhist", "care", "confucian", "individual-rights", "islamic", "
 DILEMMAS = tuple(("individual-rights", other) for other in FRAMEWORKS if other != "individual-rights") + tuple(
     zip(
         [f for f in FRAMEWORKS if f != "individual-rights"],
-        [f for f in FRAMEWORKS if f != "individual-rights"][1:] + [FRAMEWORKS[0]],
+        [*[f for f in FRAMEWORKS if f != "individual-rights"][1:], FRAMEWORKS[0]],
         strict=True,
     )
 )
@@ -82,6 +82,7 @@ def synthetic_evidence(
     unreadable: tuple[str, ...] = (),
     right: float | None = 0.9,
     correlation: float = 0.5,
+    judgement_correlation: float = 1.0,
     noise_floor: float | None = 2e-5,
     with_pairs: bool = True,
     with_parallel: bool = True,
@@ -96,13 +97,14 @@ def synthetic_evidence(
         stereotype_effect: mean TE in nats of non-control stereotype items; a mapping plants it by axis or language.
         control_effect: mean TE in nats of control pairs (a suite that fails its own null).
         less_known: culture -> nats taken from the right answer's score (1 nat is about 1.2 bits here).
-        values_lean: framework -> nats added to its items' effects (one control spread is about 1.4).
+        values_lean: framework -> nats added to its items' effects (one neutral spread is about 1).
         dilemma_lean: framework -> strength in nats; a margin is the difference of the two options' strengths.
         individual_lean: language -> nats toward the individual-rights option there.
         content_signal: nats by which true statements are agreed with more than false ones (the values controls).
         unreadable: languages whose competence items come out at chance.
         right: share of competence items right in readable languages, by chance per item; None for no competence suite.
         correlation: share of an item's variance that all languages have in common.
+        judgement_correlation: the same for dilemmas; below 1 their answers depend on the language.
         noise_floor: nats; None for a run that did not measure it.
         with_pairs: add an imported-pairs suite (English only, or the first language).
         with_parallel: add a suite of parallel lines.
@@ -115,7 +117,7 @@ def synthetic_evidence(
         _stereotype_logp(rng, languages, stereotype_effect, control_effect, correlation),
         _culture_logp(rng, n, less_known or {}, correlation),
         _values_logp(rng, n, values_lean or {}, content_signal, correlation),
-        _dilemma_logp(rng, languages, dilemma_lean or {}, individual_lean or {}, correlation),
+        _dilemma_logp(rng, languages, dilemma_lean or {}, individual_lean or {}, judgement_correlation),
     ]
     kinds = [Kind.STEREOTYPE, Kind.CULTURE, Kind.VALUES, Kind.DILEMMA]
     if right is not None:

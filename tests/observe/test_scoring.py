@@ -135,7 +135,7 @@ def test_without_a_beginning_token_the_first_token_is_not_scored(audited):
     (scored,) = score(audited, [ask("", text="the cat z")])
     tokens = audited.tokenizer("the cat z", add_special_tokens=False)["input_ids"]
     first = audited.tokenizer.decode(tokens[:1])
-    if audited.begin:
+    if scoring.begin(audited):
         assert (scored["text"].n_tokens, scored["text"].n_bytes) == (len(tokens), 9)
     else:
         assert (scored["text"].n_tokens, scored["text"].n_bytes) == (len(tokens) - 1, 9 - len(first.encode()))

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from audit.errors import SuiteError
+from audit.suites import builtin_languages, language
+
+
+def test_every_built_in_language_has_names_scripts_and_a_direction() -> None:
+    languages = builtin_languages()
+    assert len(languages) == 25
+    assert all(x.name and x.autonym and x.scripts for x in languages)
+    assert {x.code for x in languages if x.direction == "rtl"} == {"ar", "fa", "ur"}
+    assert {x.code for x in languages if x.joiner == ""} == {"zh", "ja", "th"}
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "scripts"),
+    [
+        ("sw", "Swahili", ("Latn",)),
+        ("ja", "Japanese", ("Hani", "Hira", "Kana")),
+        ("ko", "Korean", ("Hang", "Hani")),
+        ("am", "Amharic", ("Ethi",)),
+        ("pt-BR", "Brazilian Portuguese", ("Latn",)),
+        ("zh-Hant", "Traditional Chinese", ("Hani",)),
+        ("sr-Latn", "Serbian (Latin)", ("Latn",)),
+    ],
+)
+def test_script_and_name_are_those_of_the_code(code: str, name: str, scripts: tuple[str, ...]) -> None:
+    found = language(code)
+    assert (found.name, found.scripts) == (name, scripts)
+
+
+def test_share_in_script_counts_letters_only() -> None:
+    assert language("ru").share_in_script("Да, ok! 123") == 0.5  # 2 of 4 letters
+    assert language("ja").share_in_script("スーパー") == 1  # the long-vowel mark belongs to kana
+    assert language("hi").share_in_script("123 !") is None
+
+
+def test_a_code_that_cldr_does_not_know_is_refused() -> None:
+    for code in ("qqx", "", "english", "../en"):
+        with pytest.raises(SuiteError, match="is no language"):
+            language(code)
