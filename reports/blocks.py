@@ -86,7 +86,7 @@ class Plot:
     title: str
     unit: str
     dots: tuple[Dot, ...]
-    null: float
+    null: float | None  # where the dashed line stands; None where the rows have different ones
     null_label: str
     alt: str
 

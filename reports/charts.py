@@ -73,9 +73,10 @@ def domain(plot: Plot) -> tuple[float, float]:
     spread = max(values) - min(values) or max(abs(v) for v in values) or 1.0
     low = min([*values, *(max(end, min(values) - 3 * spread) for end in ends)])
     high = max([*values, *(min(end, max(values) + 3 * spread) for end in ends)])
-    wide = max(high, plot.null) - min(low, plot.null)
-    if wide * LEAST_SHARE <= high - low:
-        low, high = min(low, plot.null), max(high, plot.null)
+    if plot.null is not None:
+        wide = max(high, plot.null) - min(low, plot.null)
+        if wide * LEAST_SHARE <= high - low:
+            low, high = min(low, plot.null), max(high, plot.null)
     pad = (high - low) * 0.04 or 0.5
     return low - pad, high + pad
 
@@ -87,23 +88,32 @@ def chart(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
     panels = list(dict.fromkeys(dot.panel for dot in plot.dots))
     seen = [v for v in Verdict if any(dot.verdict is v for dot in plot.dots)]
     scale = alt.Scale(domain=list(limits), nice=False, zero=False)
-    y = alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=MOST_LABEL, labelPadding=6, ticks=False, domain=False))
+    y = alt.Y(
+        "label:N",
+        sort=None,
+        title=None,
+        axis=alt.Axis(labelLimit=MOST_LABEL, labelPadding=6, ticks=False, domain=False),
+    )
     x_axis = alt.Axis(tickCount=4 if len(panels) > 1 else 7, grid=True, domain=False, ticks=False, labelPadding=4)
     x = alt.X("value:Q", scale=scale, title=plot.unit, axis=x_axis)
     names = [str(v) for v in seen]
     colour = alt.Color(
         "verdict:N",
         scale=alt.Scale(domain=names, range=[COLOURS[v] for v in seen]),
-        legend=alt.Legend(title=None, orient="top", direction="horizontal", symbolSize=55, columnPadding=16, labelLimit=300),
+        legend=alt.Legend(
+            title=None, orient="top", direction="horizontal", symbolSize=55, columnPadding=16, labelLimit=300
+        ),
     )
     shape = alt.Shape("verdict:N", scale=alt.Scale(domain=names, range=[SHAPES[v] for v in seen]))
     base = alt.Chart()
-    null = base.mark_rule(clip=True, color=GREY, strokeWidth=1, strokeDash=[3, 2]).encode(x=alt.X("null:Q", scale=scale, axis=x_axis))
+    null = base.mark_rule(clip=True, color=GREY, strokeWidth=1, strokeDash=[3, 2]).encode(
+        x=alt.X("null:Q", scale=scale, axis=x_axis)
+    )
     bars = base.mark_rule(strokeWidth=1.6, opacity=0.75, clip=True).encode(
         y=y, x=alt.X("low:Q", scale=scale, title=plot.unit, axis=x_axis), x2="high:Q", color=colour
     )
     dots = base.mark_point(filled=True, size=48, opacity=1).encode(y=y, x=x, color=colour, shape=shape)
-    layers = alt.layer(null, bars, dots)
+    layers = alt.layer(bars, dots) if plot.null is None else alt.layer(null, bars, dots)
     rows = pd.DataFrame([_row(dot, plot, limits) for dot in plot.dots])
     if len(panels) < 2:
         drawn = layers.properties(data=rows, width=width, height=alt.Step(ROW))
@@ -114,7 +124,9 @@ def chart(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
             "panel:N",
             title=None,
             sort=list(map(_label, panels)),
-            header=alt.Header(labelFontWeight="bold", labelAnchor="start", labelFontSize=9, labelColor=INK, labelPadding=3),
+            header=alt.Header(
+                labelFontWeight="bold", labelAnchor="start", labelFontSize=9, labelColor=INK, labelPadding=3
+            ),
         )
         drawn = layers.facet(facet=facet, columns=PANELS_ACROSS, data=rows, spacing={"row": 16, "column": GAP})
         drawn = drawn.resolve_scale(y="independent" if _ragged(plot) else "shared")
@@ -136,7 +148,7 @@ def _row(dot: Dot, plot: Plot, limits: tuple[float, float]) -> dict[str, object]
         "value": dot.value,
         "low": max(dot.low, limits[0]),
         "high": min(dot.high, limits[1]),
-        "null": plot.null,
+        "null": 0.0 if plot.null is None else plot.null,  # drawn only where there is one
         "verdict": str(dot.verdict),
     }
 
@@ -157,10 +169,11 @@ def _styled(drawn: Any) -> Any:
     )
 
 
-def drawing(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
-    """A reportlab drawing of `plot` that is at most `width` points wide. Its alternative text is `plot.alt`."""
+def drawing(plot: Plot, *, width: float, height: float, limits: tuple[float, float]) -> Any:
+    """A vector drawing of `plot`, at most `width` by `height` points; `plot.alt` is its alternative text."""
     found = _as_drawing(_svg(plot, width=width - _beside(plot), limits=limits))
-    return _scaled(found, width / found.width) if found.width > width else found
+    factor = min(width / found.width, height / found.height)
+    return _scaled(found, factor) if factor < 1 else found
 
 
 def _beside(plot: Plot) -> float:
@@ -170,8 +183,10 @@ def _beside(plot: Plot) -> float:
     panels = list(dict.fromkeys(dot.panel for dot in plot.dots))
     across = [panels[column::PANELS_ACROSS] for column in range(min(PANELS_ACROSS, len(panels)))]
     labelled = across if len(panels) > 1 and _ragged(plot) else [panels]
-    widest = [max(stringWidth(_label(dot.label), REGULAR, 8) for dot in plot.dots if dot.panel in of) for of in labelled]
-    return sum(min(wide, MOST_LABEL) + 8 for wide in widest) + GAP * (len(across) - 1) + 14
+    widest = [
+        max(stringWidth(_label(dot.label), REGULAR, 8) for dot in plot.dots if dot.panel in of) for of in labelled
+    ]
+    return float(sum(min(wide, MOST_LABEL) + 8 for wide in widest)) + GAP * (len(across) - 1) + 14
 
 
 def _scaled(found: Any, factor: float) -> Any:

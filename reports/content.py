@@ -189,7 +189,9 @@ def _verdict_counts(findings: Iterable[Finding]) -> tuple[tuple[Verdict, int], .
 def _counted_text(case: _Case) -> str:
     text = f"Findings by verdict: {len(case.substance)} in all."
     if case.ability:
-        text += f" The {len(case.ability)} findings on reading competence are told apart from them and not counted here."
+        text += (
+            f" The {len(case.ability)} findings on reading competence are told apart from them and not counted here."
+        )
     return text
 
 
@@ -228,7 +230,12 @@ def _standing_out(case: _Case) -> tuple[Block, ...]:
         Bullets(items=tuple(f.sentence for f in chosen), marks=tuple(f.verdict for f in chosen)),
     ]
     if len(found) > len(chosen):
-        blocks.append(Text(text=f"{len(found) - len(chosen)} more findings with evidence follow by measure.", style="small"))
+        blocks.append(
+            Text(
+                text=f"Further findings with evidence, told by measure below: {len(found) - len(chosen)}.",
+                style="small",
+            )
+        )
     return tuple(blocks)
 
 
@@ -282,10 +289,16 @@ def _unread(case: _Case) -> tuple[Block, ...]:
         )
     named = {code: n for code, n in sorted(partly.items()) if code}
     if named:
-        texts.append("Some findings are not interpretable: " + listed(f"{language_name(c)} ({n})" for c, n in named.items()) + ".")
+        texts.append(
+            "Some findings are not interpretable: "
+            + listed(f"{language_name(c)} ({n})" for c, n in named.items())
+            + "."
+        )
     if partly[""]:
         texts.append(f"Not interpretable and not about a single language: {partly['']}.")
-    return tuple(Text(text=t) for t in texts) or (Text(text="Every finding could be interpreted in every language asked."),)
+    return tuple(Text(text=t) for t in texts) or (
+        Text(text="Every finding could be interpreted in every language asked."),
+    )
 
 
 def _warning(case: _Case) -> str:
@@ -312,9 +325,9 @@ def _how_to_read() -> tuple[Block, ...]:
             rows=tuple((verdict, VERDICT_MEANING[verdict]) for verdict in Verdict),
         ),
         Text(
-            text="An estimate is printed with its interval: the range of values that the items are compatible with. The "
-            "count beside it is that of independent items. Translations of one item count once, because they move together. "
-            "Missing is never zero: where no number could be computed the report says why."
+            text="An estimate is printed with its interval: the range of values that the items are compatible with. "
+            "The count beside it is that of independent items. Translations of one item count once, because they move "
+            "together. Missing is never zero: where no number could be computed the report says why."
         ),
     )
 
@@ -422,18 +435,24 @@ def _plots(case: _Case, measure: str, fields: tuple[str, ...], unit: str, member
                 verdict=finding.verdict,
             )
         )
-    nulls = Counter(e.null for _, e in drawn if e.null is not None)
-    null = nulls.most_common(1)[0][0] if nulls else None
+    nulls = {e.null for _, e in drawn if e.null is not None}
+    null = 0.0 if not nulls else next(iter(nulls)) if len(nulls) == 1 else None
     return [
         Plot(
             title=humanised(measure),
             unit=unit,
             dots=tuple(dots),
-            null=0.0 if null is None else null,
-            null_label="zero" if null is None else f"the value without any effect ({null:g})",
+            null=null,
+            null_label=_null_label(null, tested=bool(nulls)),
             alt=_alt(humanised(measure), unit, dots, [e for _, e in drawn], undefined=len(members) - len(drawn)),
         )
     ]
+
+
+def _null_label(null: float | None, *, tested: bool) -> str:
+    if null is None:
+        return "the value without any effect, which differs by row"
+    return f"the value without any effect ({null:.3g})" if tested else "zero"
 
 
 def _alt(title: str, unit: str, dots: Sequence[Dot], estimates: Sequence[Estimate], *, undefined: int) -> str:
@@ -519,7 +538,7 @@ def _sentences(group: Sequence[Finding]) -> list[Block]:
         Bullets(items=tuple(f.sentence for f in chosen), marks=tuple(f.verdict for f in chosen)),
     ]
     if len(group) > len(chosen):
-        text = f"The sentences of the other {len(group) - len(chosen)} findings of this measure are in findings.json."
+        text = f"Findings of this measure whose sentences stand in findings.json only: {len(group) - len(chosen)}."
         blocks.append(Text(text=text, style="small"))
     return blocks
 
@@ -559,9 +578,9 @@ def _evidence_pages(case: _Case) -> tuple[Block, ...]:
 
 def _evidence_intro(n: int) -> str:
     text = (
-        "For each finding with evidence: its sentence, its caveats, and up to three of its items, those with the largest "
-        "effects in the finding's direction. Single items are illustrations; the finding rests on all of them. Square "
-        "brackets hold the competing answers. English lines are the English item with the same id, as a gloss."
+        "For each finding with evidence: its sentence, its caveats, and up to three of its items, those with the "
+        "largest effects in the finding's direction. Single items are illustrations; the finding rests on all of them. "
+        "Square brackets hold the competing answers. English lines are the English item with the same id, as a gloss."
     )
     if n > MOST_EVIDENCE:
         text += f" The {MOST_EVIDENCE} surest are shown; {n - MOST_EVIDENCE} more are in findings.json."
@@ -590,17 +609,22 @@ def _finding_facts(finding: Finding) -> tuple[tuple[str, str], ...]:
         decimals = decimals_for([result])
         shown = f"{number(result.value, decimals=decimals)} {result.unit}"
         rows.append(("Estimate", f"{shown}, {100 * result.level:g} % interval {interval(result, decimals=decimals)}"))
-        rows.append(("Rests on", f"{result.n_clusters} independent items ({result.n_items} with translations)"))
+        rows.append(("Rests on", _rests_on(result)))
         kind = "confirmatory" if finding.confirmatory else "exploratory"
         rows.append(("Test", f"p adjusted {p_value(finding.p_adjusted)}; {kind}, one of {finding.family_size} tests"))
     return tuple(rows)
 
 
+def _rests_on(result: Estimate) -> str:
+    more = f" ({result.n_items} items in all)" if result.n_items != result.n_clusters else ""
+    return f"{result.n_clusters} independent items{more}"
+
+
 def _quotes(case: _Case, finding: Finding, *, effects: Effects, wordings: Wordings) -> list[Quote]:
     quotes = []
-    for row in effects.largest(finding, most=MOST_ITEMS).to_dict("records"):
+    for row in effects.largest(finding, most=MOST_ITEMS, without=case.unreadable()).to_dict("records"):
         suite, item, language = str(row["suite"]), str(row["item"]), str(row["language"])
-        where = language_name(language) if language else "mean over the languages of the finding"
+        where = language_name(language) if language else "mean over the readable languages"
         size = number(float(row["effect"]), decimals=2)
         title = f"{suite}/{item} · {where} · {size} ({UNITS[Kind(row['kind'])]})"
         lines = _quote_lines(case, suite, item, language, wordings=wordings)
@@ -650,8 +674,8 @@ def _provenance(case: _Case) -> tuple[Block, ...]:
         )
         rows.append((str(suite), language_name(str(language)), *(str(int(count)) for count in counts)))
     text = (
-        "Where the words come from: how many items are native to the language, adapted or translated, who wrote them, how "
-        "many at least one native speaker has reviewed, and how many are quarantined and support no headline."
+        "Where the words come from: how many items are native to the language, adapted or translated, who wrote them, "
+        "how many at least one native speaker has reviewed, and how many are quarantined and support no headline."
     )
     head = Heading(text="Provenance of the items", level=1, new_page=True)
     if not rows:
@@ -669,9 +693,9 @@ def _quarantine(case: _Case) -> tuple[Block, ...]:
     return (Table(columns=columns, rows=tuple(_capped(rows))),)
 
 
-def _capped(rows: list[tuple[str, ...]], *, most: int = 40, width: int = 2) -> list[tuple[str, ...]]:
+def _capped(rows: Sequence[tuple[str, ...]], *, most: int = 40, width: int = 2) -> list[tuple[str, ...]]:
     if len(rows) <= most:
-        return rows
+        return list(rows)
     rest = sum(int(row[-1]) for row in rows[most:])
     return [*rows[:most], (*("further reasons, in the run folder", *[""] * (width - 2)), str(rest))]
 
@@ -717,8 +741,8 @@ def _limits(case: _Case) -> tuple[Block, ...]:
         limits.append(f"The weights are quantised ({manifest.model.quantisation}); the published weights may differ.")
     if any(suite.kind is Kind.CULTURE for suite in manifest.suites):
         limits.append(
-            "Cultures are seen through one lens only, knowledge of practices in the model's answers. Cultures are wider "
-            "than their answers, and countries are not cultures."
+            "Cultures are seen through one lens only, knowledge of practices in the model's answers. Cultures are "
+            "wider than their answers, and countries are not cultures."
         )
     if manifest.noise_floor is None:
         limits.append("No noise floor was measured, so very small effects may come from batch size and padding.")
@@ -734,18 +758,20 @@ def _limits(case: _Case) -> tuple[Block, ...]:
 
 def _methods(case: _Case) -> tuple[Block, ...]:
     texts = [
-        "For each prompt the model's probability of each prepared answer is read, summed over the answer's tokens and over "
-        "spellings that are equally right. Nothing is sampled. An effect is a difference of log-probabilities between "
-        "contexts that differ in one place, so that the base rates of words cancel.",
-        "Templates are the unit of independence: items that share a frame, and translations of one item, move together. "
-        "Each estimate carries its interval, its count of independent items and its method, printed under its table.",
-        "Families of tests that were fixed before the run are corrected after Holm; exploratory tables after Benjamini and "
-        "Hochberg. “No evidence” is only said where an effect of a size that matters would have been found.",
+        "For each prompt the model's probability of each prepared answer is read, summed over the answer's tokens and "
+        "over spellings that are equally right. Nothing is sampled. An effect is a difference of log-probabilities "
+        "between contexts that differ in one place, so that the base rates of words cancel.",
+        "Templates are the unit of independence: items that share a frame, and translations of one item, move "
+        "together. Each estimate carries its interval, its count of independent items and its method, printed under "
+        "its table.",
+        "Families of tests that were fixed before the run are corrected after Holm; exploratory tables after Benjamini "
+        "and Hochberg. “No evidence” is only said where an effect of a size that matters would have been found.",
     ]
     floor = case.evidence.manifest.noise_floor
     if floor is not None:
         texts.append(
-            f"Noise floor: {floor.value:.2g} nats ({floor.n_items} items; {floor.method}). Effects below it count as none."
+            f"Noise floor: {floor.value:.2g} nats ({floor.n_items} items; {floor.method}). "
+            "Effects below it count as none."
         )
     return (Heading(text="Methods in short", level=1), *(Text(text=t) for t in texts))
 
@@ -760,7 +786,10 @@ def _manifest(case: _Case) -> tuple[Block, ...]:
     run = [
         ("Run id", manifest.run_id),
         ("Languages", ", ".join(manifest.languages)),
-        ("Noise floor", "not measured" if floor is None else f"{floor.value!r} nats, {floor.n_items} items, {floor.method}"),
+        (
+            "Noise floor",
+            "not measured" if floor is None else f"{floor.value!r} nats, {floor.n_items} items, {floor.method}",
+        ),
     ]
     return (
         Heading(text="Run manifest", level=1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,33 +31,42 @@ class Effects:
 
     @classmethod
     def of(cls, evidence: Evidence) -> Effects:
-        """Effects computed from the observations; items without the contexts of their kind are left out."""
+        """Effects computed from the observations; quarantined ones and those without their contexts are left out."""
         kinds = evidence.items.drop_duplicates("suite").set_index("suite")["kind"]
+        held = evidence.items.loc[evidence.items["quarantine"] != "", PIVOT]
         parts = [
-            _of_kind(Kind(kinds[suite]), rows, items=evidence.items[evidence.items["suite"] == suite])
+            _of_kind(Kind(kinds[suite]), _unheld(rows, held), items=evidence.items[evidence.items["suite"] == suite])
             for suite, rows in evidence.observations.groupby("suite")
             if suite in kinds.index and Kind(kinds[suite]) in UNITS
         ]
         empty = pd.DataFrame({name: pd.Series(dtype="object") for name in (*PIVOT, "effect", "kind")})
-        return cls(pd.concat([part for part in parts if len(part)], ignore_index=True) if any(map(len, parts)) else empty)
+        return cls(
+            pd.concat([part for part in parts if len(part)], ignore_index=True) if any(map(len, parts)) else empty
+        )
 
-    def largest(self, finding: Finding, *, most: int) -> pd.DataFrame:
+    def largest(self, finding: Finding, *, most: int, without: tuple[str, ...] = ()) -> pd.DataFrame:
         """Up to `most` items of the finding, the largest effects in its direction first.
 
-        Over several languages the mean of an item stands for it; `language` is then empty.
+        Over several languages, except those in `without`, an item's mean stands for it; `language` is then empty.
         """
         measurement = finding.measurement
         scope = measurement.scope
         table = self.table
         rows = table[(table["suite"] + "/" + table["item"]).isin(set(measurement.items))]
         wanted = [code for code in (scope.language, scope.other_language) if code]
-        if wanted:
-            rows = rows[rows["language"].isin(wanted)]
+        rows = rows[rows["language"].isin(wanted) if wanted else ~rows["language"].isin(without)]
         means = rows.groupby(["suite", "kind", "item"], sort=True)["effect"].mean().reset_index()
         means["language"] = scope.language if scope.language and not scope.other_language else ""
-        size = means["effect"] * _direction(measurement.result)
+        size = means["effect"].astype(float) * _direction(measurement.result)
         order = np.lexsort((means["item"], -size.to_numpy(dtype=float)))
-        return means.iloc[order].head(most)
+        found: pd.DataFrame = means.iloc[order].head(most)
+        return found
+
+
+def _unheld(rows: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
+    """Rows of items that are not quarantined."""
+    gone = pd.MultiIndex.from_frame(rows[PIVOT]).isin(pd.MultiIndex.from_frame(held))
+    return rows[~gone]
 
 
 def _direction(result: object) -> float:
@@ -72,7 +82,8 @@ def _of_kind(kind: Kind, rows: pd.DataFrame, *, items: pd.DataFrame) -> pd.DataF
         wide = rows.pivot_table(index=PIVOT, columns=["context", "answer"], values="logp", aggfunc="first")
         effect = _simple_effects(kind, wide)
     effect = effect[np.isfinite(effect)]
-    return effect.rename("effect").reset_index().assign(kind=str(kind))
+    named: pd.DataFrame = effect.rename("effect").reset_index().assign(kind=str(kind))
+    return named
 
 
 def _simple_effects(kind: Kind, wide: pd.DataFrame) -> pd.Series:
@@ -98,7 +109,7 @@ def _culture_effects(rows: pd.DataFrame, *, items: pd.DataFrame) -> pd.Series:
     right = items.drop_duplicates("item").set_index("item")["culture"]
     keys = [*PIVOT, "context"]
     peak = rows.groupby(keys)["logp"].transform("max")
-    mass = np.exp(rows["logp"] - peak)
+    mass = (rows["logp"] - peak).map(math.exp)
     share = rows.assign(lp=rows["logp"] - peak - np.log(mass.groupby([rows[k] for k in keys]).transform("sum")))
     own = share[share["answer"] == share["item"].map(right)]
     side = own["context"].str.startswith("neutral").map({True: "neutral", False: "asked"}).rename("side")

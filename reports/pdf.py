@@ -5,13 +5,14 @@ Same document, same bytes: no clock, no random ids, faces embedded from the pack
 
 from __future__ import annotations
 
+import copy
 import functools
 import io
 from collections.abc import Sequence
 from typing import Any
 
 from audit.records import Verdict
-from reports.blocks import Block, Bullets, Counts, Document, Facts, Group, Heading, Plot, Quote, Table, Text
+from reports.blocks import Block, Bullets, Counts, Document, Facts, Heading, Plot, Quote, Table, Text
 from reports.charts import COLOURS, GREY, HAIR, INK, domain, drawing, pieces
 from reports.text import BOLD, REGULAR, markup, register_faces
 
@@ -69,7 +70,9 @@ class _Pass:
             pageCompression=1,
         )
         template.afterFlowable = functools.partial(self._after, template)
-        frame = Frame(MARGIN, MARGIN, WIDTH, HEIGHT, id="body", leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0)
+        frame = Frame(
+            MARGIN, MARGIN, WIDTH, HEIGHT, id="body", leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0
+        )
         plain = PageTemplate(id="page", frames=[frame], onPage=self._furniture)
         template.addPageTemplates([plain])
         template.build(self.setter.story(self.known))
@@ -164,8 +167,7 @@ class _Setter:
         flowables: list[Any] = []
         for i, block in enumerate(blocks):
             if isinstance(block, Heading):
-                fresh = block.new_page and i > 0 or (block.new_page and block in self._sections)
-                flowables += self._page_break() if fresh else [CondPageBreak(self._room(blocks[i:]))]
+                flowables += self._page_break() if block.new_page else [CondPageBreak(self._room(blocks[i:]))]
             flowables += self._set(block)
         return flowables
 
@@ -237,7 +239,9 @@ class _Setter:
 
     def _facts(self, block: Facts) -> Any:
         rows = [[self._paragraph(name, "label"), self._paragraph(value, "cell")] for name, value in block.rows]
-        return _grid(rows, [118, WIDTH - 118], [("TOPPADDING", (0, 0), (-1, -1), 1.5), ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5)])
+        return _grid(
+            rows, [118, WIDTH - 118], [("TOPPADDING", (0, 0), (-1, -1), 1.5), ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5)]
+        )
 
     def _counts(self, block: Counts) -> Any:
         share = WIDTH / len(block.counts)
@@ -254,7 +258,10 @@ class _Setter:
         widths = _column_widths(block)
         head = [self._paragraph(c.title, "head-right" if c.align == "right" else "head") for c in block.columns]
         rows = [
-            [self._cell(value, column.align, width) for value, column, width in zip(row, block.columns, widths, strict=True)]
+            [
+                self._cell(value, column.align, width)
+                for value, column, width in zip(row, block.columns, widths, strict=True)
+            ]
             for row in block.rows
         ]
         lines = [
@@ -276,14 +283,16 @@ class _Setter:
     def _plot(self, block: Plot) -> list[Any]:
         from reportlab.platypus import KeepTogether, Spacer
 
-        drawings = self._drawings(block)
+        drawings = [copy.copy(d) for d in self._drawings(block)]  # platypus leaves marks on what it has placed
         caption = self._paragraph(f"{block.alt} {_null_text(block)}", "caption")
-        return [*(d for d in drawings[:-1]), KeepTogether([drawings[-1], Spacer(1, 3), caption]), Spacer(1, 4)]
+        return [Spacer(1, 5), *drawings[:-1], KeepTogether([drawings[-1], Spacer(1, 3), caption]), Spacer(1, 4)]
 
     def _drawings(self, block: Plot) -> list[Any]:
         if id(block) not in self._plots:
             limits = domain(block)
-            self._plots[id(block)] = [drawing(piece, width=WIDTH, limits=limits) for piece in pieces(block)]
+            self._plots[id(block)] = [
+                drawing(piece, width=WIDTH, height=HEIGHT - 60, limits=limits) for piece in pieces(block)
+            ]
         return self._plots[id(block)]
 
     def _quote(self, block: Quote) -> Any:
@@ -306,7 +315,7 @@ def _grid(rows: list[list[Any]], widths: list[float], style: list[tuple[Any, ...
 
     bare = [(f"{side}PADDING", (0, 0), (-1, -1), 0) for side in ("LEFT", "RIGHT", "TOP", "BOTTOM")]
     top = [("VALIGN", (0, 0), (-1, -1), "TOP")]
-    return Rows(rows, colWidths=widths, style=[*bare, *top, *style], repeatRows=repeat, hAlign="LEFT")
+    return Rows(rows, colWidths=widths, style=[*bare, *top, *style], repeatRows=repeat, hAlign="LEFT", splitInRow=1)
 
 
 def _column_widths(block: Table) -> list[float]:
@@ -326,6 +335,8 @@ def _column_widths(block: Table) -> list[float]:
 
 def _null_text(block: Plot) -> str:
     low, high = domain(block)
+    if block.null is None:
+        return f"Not drawn: {block.null_label}."
     if low <= block.null <= high:
         return f"Dashed line: {block.null_label}."
     return f"Outside the plot: {block.null_label}."
@@ -376,7 +387,9 @@ def _styles() -> dict[str, Any]:
         style("lead", 11, 16.5, spaceAfter=8),
         style("small", 8, 11.5, textColor=GREY, spaceAfter=4),
         style("caption", 8, 11.5, textColor=GREY),
-        style("code", 8.5, 13, backColor=TINT, borderPadding=7, spaceBefore=8, spaceAfter=10, leftIndent=7, rightIndent=7),
+        style(
+            "code", 8.5, 13, backColor=TINT, borderPadding=7, spaceBefore=8, spaceAfter=10, leftIndent=7, rightIndent=7
+        ),
         style("item", 9.5, 14, spaceAfter=3),
         style("bullet", 9.5, 14, textColor=ACCENT),
         style("label", 8.5, 12.5, textColor=GREY),

@@ -49,10 +49,8 @@ def can_draw(text: str) -> bool:
 
 
 def spelled_out(text: str) -> str:
-    """`text` with each character that cannot be drawn named instead, as in "U+6C34": for quoted fragments in reasons."""
-    return "".join(
-        c if c == "\n" or _face_of(c) is not None else f"[U+{ord(c):04X}]" for c in _prepared(text)
-    )
+    """`text` with each character that cannot be drawn named, as in "[U+6C34]": for fragments quoted in reasons."""
+    return "".join(c if c == "\n" or _face_of(c) is not None else f"[U+{ord(c):04X}]" for c in _prepared(text))
 
 
 def markup(text: str) -> str:

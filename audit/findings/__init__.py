@@ -180,6 +180,9 @@ def _corrected(
                 alpha=alpha,
                 power=power,
             )
+            assert result.detectable is not None
+            # Nothing smaller than the noise floor counts as an effect, however precisely it is measured.
+            result = replace(result, detectable=max(result.detectable, member.details.get("noise_floor", 0.0)))
         out.append((replace(member, result=result), None if gate.reason(member) else float(p)))
     return out
 

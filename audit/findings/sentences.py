@@ -80,7 +80,7 @@ def _reading(measurement: Measurement, result: Estimate, verdict: Verdict) -> st
     )
     if verdict is Verdict.EVIDENCE:
         return f"The model reads {language} well enough for its other results to be interpreted: {counts}."
-    return f"The model cannot be taken to read {language}: {counts}; its other results in {language} are not interpretable."
+    return f"The model cannot be taken to read {language}: {counts}; its other results there are not interpretable."
 
 
 # --- parts ----------------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ def _claim(measurement: Measurement, result: Estimate, manifest: Manifest) -> st
 
 
 def _number(result: Estimate) -> str:
-    """As in "+0.42 nats (95 % interval +0.10 to +0.74; 28 independent items)"; the null is told where it is not zero."""
+    """As in "+0.42 nats (95 % interval +0.10 to +0.74; 28 independent items)", with the null where it is not 0."""
     signed = result.null == 0.0
     value, low, high = (_round(x, signed=signed) for x in (result.value, result.low, result.high))
     against = "" if signed or result.null is None else f", against {_round(result.null)} expected by chance"

@@ -85,7 +85,8 @@ def prepare(evidence: Evidence) -> View:
         RunError: an observation that belongs to no item, or appears twice.
     """
     floor = evidence.manifest.noise_floor
-    items, seen = evidence.items, evidence.observations
+    # Sums and resamples depend on the order of rows; the order of the tables must not matter.
+    items, seen = evidence.items.sort_values(KEYS, kind="stable"), evidence.observations
     index = pd.MultiIndex.from_frame(items[KEYS])
     if not index.is_unique:
         twice = map(str, index[index.duplicated()][0])

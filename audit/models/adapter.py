@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn import functional
 
 from audit.errors import ModelError
 
@@ -58,9 +59,17 @@ class Adapter:
         """Hidden states after the final norm, for rows without padding."""
         return self.body(input_ids=ids, use_cache=False).last_hidden_state
 
-    def unembed(self, hidden: Float[Tensor, "*n d"]) -> Float[Tensor, "*n vocab"]:
-        """Logits of hidden states, scaled and capped as the architecture does."""
-        logits = self.unembedding(hidden)
+    @property
+    def n_vocab(self) -> int:
+        """How many logits there are."""
+        return len(self.unembedding.weight)
+
+    def unembed(
+        self, hidden: Float[Tensor, "*n d"], *, start: int = 0, stop: int | None = None
+    ) -> Float[Tensor, "*n part"]:
+        """Logits of hidden states, scaled and capped as the architecture does; of the tokens from `start` to `stop`."""
+        weight, bias = self.unembedding.weight[start:stop], self.unembedding.bias
+        logits = functional.linear(hidden, weight, None if bias is None else bias[start:stop])
         if self.logit_multiplier != 1.0:
             logits = logits * self.logit_multiplier
         if self.logit_cap is not None:
@@ -116,7 +125,7 @@ def _output_projection(layer: nn.Module, architecture: str) -> nn.Module:
 
 def _unembedding(model: Any, architecture: str) -> nn.Module:
     unembedding = model.get_output_embeddings()
-    if unembedding is None:
+    if not isinstance(getattr(unembedding, "weight", None), Tensor):
         raise ModelError(f"{architecture}: no unembedding; only causal language models can be audited")
     return unembedding
 
@@ -157,7 +166,9 @@ def check_adapter(model: Any, adapter: Adapter) -> None:
     1. `unembed(hidden(x))` equals the model's own logits.
     2. What follows a position does not change it (the decoder is causal; a prefix can be computed once).
     3. Writing every node's own value back changes nothing.
-    4. Writing the counterpart text's value into every node gives the counterpart's logits.
+    4. Writing the counterpart text's value into every node gives the counterpart's logits; into every node but the
+       embedding, it gives all that the counterpart's layers add to the residual stream: no path leads around the
+       nodes. (The second half needs float32: half precision rounds it away.)
     5. Writing it into all attention, all MLPs, the upper half of both, or the last layer gives neither text's
        logits: hooks act, and no node carries the whole residual stream (BLOOM's MLP adds it inside).
 
@@ -181,6 +192,8 @@ def check_adapter(model: Any, adapter: Adapter) -> None:
     distance.require_equal(everything, counterpart_logits, "patching everything does not give the counterpart's logits")
 
     inner = [name for name in donor if name[0] != "embedding"]  # the embedding alone gives the counterpart
+    if base_logits.dtype in _TOLERANCE:
+        _require_all_writes(adapter, base, counterpart, {name: donor[name] for name in inner})
     parts = {
         "all attention": [name for name in inner if name[0] == "attention"],
         "all MLPs": [name for name in inner if name[0] == "mlp"],
@@ -193,6 +206,38 @@ def check_adapter(model: Any, adapter: Adapter) -> None:
         distance.require_different(logits, counterpart_logits, f"patching {part} gives all of the counterpart")
 
 
+def _require_all_writes(
+    adapter: Adapter, base: Int[Tensor, "1 n"], counterpart: Int[Tensor, "1 n"], inner: Nodes
+) -> None:
+    with _at_every_node(adapter, lambda name, value: inner[name].clone() if name in inner else value):
+        patched = _written(adapter, base)
+    own, donor = _written(adapter, base), _written(adapter, counterpart)
+    # Activations of thousands, alike in every text, cancel in the scale.
+    scale = float((own - donor).abs().max())
+    distance = _Distance(adapter.architecture, scale=scale, dtype=own.dtype, slack=10)
+    distance.require_equal(patched, donor, "its nodes do not hold all that its layers write")
+
+
+def _written(adapter: Adapter, ids: Int[Tensor, "1 n"]) -> Float[Tensor, "1 n d"]:
+    """What all layers together add to the residual stream."""
+    ends: list[Tensor] = []
+
+    def entering(_layer: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        ends.append((inputs[0] if inputs else named["hidden_states"]).clone())
+
+    def leaving(_layer: nn.Module, _inputs: Any, output: Any) -> None:
+        ends.append((output if isinstance(output, Tensor) else output[0]).clone())
+
+    first = adapter.layers[0].register_forward_pre_hook(entering, with_kwargs=True)
+    last = adapter.layers[-1].register_forward_hook(leaving)
+    try:
+        adapter.hidden(ids)
+    finally:
+        first.remove()
+        last.remove()
+    return ends[1] - ends[0]
+
+
 @dataclass(frozen=True)
 class _Distance:
     """Compares logits on the scale of the difference between two unrelated texts."""
@@ -200,10 +245,11 @@ class _Distance:
     architecture: str
     scale: float
     dtype: torch.dtype
+    slack: float = 1.0  # multiplies the tolerance
 
     def require_equal(self, found: Tensor, expected: Tensor, failure: str) -> None:
         # Not "greater than": a NaN must fail too.
-        if not self._share(found, expected) <= _TOLERANCE.get(self.dtype, _HALF_TOLERANCE):
+        if not self._share(found, expected) <= self.slack * _TOLERANCE.get(self.dtype, _HALF_TOLERANCE):
             self._refuse(failure)
 
     def require_different(self, found: Tensor, other: Tensor, failure: str) -> None:
@@ -239,9 +285,10 @@ def _record(adapter: Adapter, ids: Int[Tensor, "1 n"]) -> tuple[Nodes, Float[Ten
 
     with _at_every_node(adapter, keep):
         logits = _logits(adapter, ids)
-    missing = set(_node_names(adapter)) - set(seen)
-    if missing:
-        raise ModelError(f"{adapter.architecture}: {min(missing)} is never run; this architecture is not supported")
+    for kind, layer in _node_names(adapter):
+        if (kind, layer) not in seen:
+            fact = f"the {kind} of layer {layer} is never run"
+            raise ModelError(f"{adapter.architecture}: {fact}; this architecture is not supported")
     return {name: seen[name] for name in _node_names(adapter)}, logits
 
 

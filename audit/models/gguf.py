@@ -29,8 +29,15 @@ _BYTES_PER_WEIGHT = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 
 def converted_folder(sha256: str, dtype: str) -> Path:
-    """Where the conversion of a GGUF file lies; another library version converts anew, as its numbers may differ."""
-    version = importlib.metadata.version("transformers")
+    """Where the conversion of a GGUF file lies; another library version converts anew, as its numbers may differ.
+
+    Raises:
+        ResourceError: transformers is not installed.
+    """
+    try:
+        version = importlib.metadata.version("transformers")
+    except importlib.metadata.PackageNotFoundError:
+        raise ResourceError("package transformers is missing; run: pip install plural-audit[models]") from None
     return cache_folder() / "models" / f"{sha256[:16]}-{dtype}-{version}"
 
 

@@ -18,7 +18,7 @@ def tiny(config) -> nn.Module:
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
     for name, weight in model.named_parameters():
         nn.init.normal_(weight, mean=1.0 if "norm" in name and weight.dim() == 1 else 0.0, std=0.2)
-    return model
+    return model.requires_grad_(False)
 
 
 def tiny_named(architecture: Architecture) -> nn.Module:
@@ -127,39 +127,60 @@ def test_a_model_that_is_not_deterministic_is_caught():
         check_adapter(model, find_adapter(model))
 
 
-def test_a_patch_that_changes_the_run_by_itself_is_caught():
-    class InPlace(nn.Module):
-        """Writes into its input after handing it on, so a value written back is not the value that was read."""
-
-        def __init__(self, inner: nn.Module):
-            super().__init__()
-            self.inner = inner
-            self.n_calls = 0
-
-        def forward(self, x):
-            self.n_calls += 1
-            return self.inner(x) * (1.0 if self.n_calls < 5 else 2.0)
-
+def test_a_module_that_two_layers_share_is_caught():
     model = tiny_named("llama")
-    model.model.layers[1].input_layernorm = InPlace(model.model.layers[1].input_layernorm)
+    model.model.layers[1].mlp = model.model.layers[0].mlp  # what is kept of it is its last run only
     with pytest.raises(ModelError, match="patching nothing changes its logits"):
         check_adapter(model, find_adapter(model))
 
 
 def test_a_node_that_was_missed_is_caught():
     model, adapter = broken()
-    twice = (adapter.mlps[0], adapter.mlps[1], adapter.mlps[1])
-    with pytest.raises(ModelError, match="failed the check at load|is never run"):
-        check_adapter(model, dataclasses.replace(adapter, mlps=twice))
-    inner = tuple(mlp.gate_proj for mlp in adapter.mlps)  # acts, but another path leads around it
+    outputs = adapter.attention_outputs
+    for changes in (
+        {"mlps": (adapter.mlps[0], adapter.mlps[1], adapter.mlps[1])},
+        {"mlps": tuple(mlp.gate_proj for mlp in adapter.mlps)},  # acts, but up_proj leads around it
+        {"attention_outputs": (outputs[0], outputs[0], outputs[2])},
+        {"attention_outputs": tuple(layer.self_attn.q_proj for layer in adapter.layers)},  # values lead around it
+    ):
+        with pytest.raises(ModelError, match="its nodes do not hold all that its layers write"):
+            check_adapter(model, dataclasses.replace(adapter, **changes))
+
+
+def test_an_embedding_that_is_not_the_only_entry_is_caught():
+    model = tiny_named("gpt2")
+    adapter = dataclasses.replace(find_adapter(model), embedding=model.transformer.wpe)
     with pytest.raises(ModelError, match="patching everything does not give the counterpart's logits"):
-        check_adapter(model, dataclasses.replace(adapter, mlps=inner))
+        check_adapter(model, adapter)
 
 
-def test_a_node_that_carries_the_whole_residual_is_caught():
+def test_a_module_that_never_runs_is_caught():
     model, adapter = broken()
-    with pytest.raises(ModelError, match="gives all of the counterpart"):
-        check_adapter(model, dataclasses.replace(adapter, mlps=adapter.layers))
+    idle = (nn.Identity(), *adapter.mlps[1:])
+    with pytest.raises(ModelError, match=r"mlp of layer 0 is never run"):
+        check_adapter(model, dataclasses.replace(adapter, mlps=idle))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "failure"),
+    [
+        (torch.float32, "its nodes do not hold all that its layers write"),
+        (torch.bfloat16, "patching all MLPs gives all of the counterpart"),
+    ],
+)
+def test_a_node_that_carries_the_whole_residual_is_caught(dtype, failure):
+    """BLOOM's MLP adds the residual stream inside the module."""
+    from transformers import BloomConfig
+
+    model = tiny(BloomConfig(vocab_size=272, hidden_size=32, n_layer=2, n_head=4)).to(dtype)
+    with pytest.raises(ModelError, match=f"BloomForCausalLM: failed the check at load: {failure}"):
+        check_adapter(model, find_adapter(model))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_half_precision_passes_its_checks(architecture):
+    model = tiny_named(architecture).to(torch.bfloat16)
+    check_adapter(model, find_adapter(model))
 
 
 def test_hooks_that_do_not_act_are_caught():

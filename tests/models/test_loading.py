@@ -170,7 +170,12 @@ def test_an_architecture_without_the_expected_parts_is_refused(tmp_path, tiny_mo
     from transformers import BertConfig, BertLMHeadModel
 
     config = BertConfig(
-        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, vocab_size=300, is_decoder=True
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        vocab_size=300,
+        is_decoder=True,
     )
     BertLMHeadModel(config).save_pretrained(tmp_path / "bert")
     shutil.copy(tiny_models["llama"] / "tokenizer.json", tmp_path / "bert")

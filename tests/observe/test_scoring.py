@@ -50,12 +50,12 @@ def test_a_batch_equals_one_by_one(audited):
         assert [one[r].logp for r in one] == pytest.approx([other[r].logp for r in other], abs=2e-5)
 
 
-def test_small_chunks_change_nothing(llama, monkeypatch):
+def test_small_batches_and_blocks_of_the_vocabulary_change_nothing(llama, monkeypatch):
     """Memory stays bounded by cutting batches; the cuts do not show."""
     asks = random_asks(20, seed=2)
     whole = score(llama, asks)
     monkeypatch.setattr(scoring, "BATCH_TOKENS", 7)
-    monkeypatch.setattr(scoring, "LOGIT_ROWS", 2)
+    monkeypatch.setattr(scoring, "VOCABULARY_BLOCK", 50)
     cut = score(llama, asks)
     for one, other in zip(whole, cut, strict=True):
         assert [one[r].logp for r in one] == pytest.approx([other[r].logp for r in other], abs=2e-5)
@@ -145,7 +145,9 @@ def test_only_answer_positions_are_unembedded(llama, monkeypatch):
     """3 prompts of equal length, two answers each of 1 and 4 tokens: 3 first rows + 3 x 3 later rows = 12."""
     rows = []
     plain = llama.adapter.unembed
-    monkeypatch.setattr(type(llama.adapter), "unembed", lambda self, hidden: rows.append(len(hidden)) or plain(hidden))
+    monkeypatch.setattr(
+        type(llama.adapter), "unembed", lambda self, hidden, **part: rows.append(len(hidden)) or plain(hidden, **part)
+    )
     asks = [ask(f"the {letter}", a="?", b="wxyz") for letter in "jkq"]
     score(llama, asks)
     assert sum(rows) == 12

@@ -78,7 +78,9 @@ def evidence(**changes: object) -> Evidence:
     """The run. `changes` replace fields of the manifest."""
     items, observations = [], []
 
-    def add(suite_name: str, kind: Kind, language: str, item: str, rows: dict[tuple[str, str], float], **more: object) -> None:
+    def add(
+        suite_name: str, kind: Kind, language: str, item: str, rows: dict[tuple[str, str], float], **more: object
+    ) -> None:
         plain = {"origin": "adapted", "author": "machine", "texts": "", "template": item}
         place = {"suite": suite_name, "language": language, "item": item}
         items.append({**plain, **place, "kind": str(kind), **more})
@@ -90,13 +92,22 @@ def evidence(**changes: object) -> Evidence:
         for axis in AXES:
             for i in range(3):
                 te = 0.2 * (i + 1)
-                rows = {("base", "a"): te - 5, ("base", "b"): -5.0, ("counterpart", "a"): -6.0, ("counterpart", "b"): -6.0}
+                rows = {
+                    ("base", "a"): te - 5,
+                    ("base", "b"): -5.0,
+                    ("counterpart", "a"): -6.0,
+                    ("counterpart", "b"): -6.0,
+                }
                 texts = stereotype_texts(language)
                 add("stereotype", Kind.STEREOTYPE, language, f"{axis}-{i + 1}", rows, topic=axis, texts=texts)
         for n, culture in enumerate(CULTURES):
             answers = {c: -8.0 + 0.3 * (c == culture) * n for c in CULTURES}
             rows = {(context, c): v for context in ("asked/1", "neutral/1") for c, v in answers.items()}
-            ask = {"context": "asked/1", "prompt": f"A dish of {culture} is", "answers": {c: [f" {c} stew"] for c in CULTURES}}
+            ask = {
+                "context": "asked/1",
+                "prompt": f"A dish of {culture} is",
+                "answers": {c: [f" {c} stew"] for c in CULTURES},
+            }
             texts = json.dumps([ask]) if language == "en" else ""
             add("culture", Kind.CULTURE, language, f"food.{culture}", rows, topic="food", culture=culture, texts=texts)
         for i in range(4):

@@ -1,0 +1,142 @@
+"""What the verdicts promise, tried on audits whose truth is known."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from audit.findings import FAMILIES, weigh
+from audit.measures import prepare
+from audit.measures.statistics import clustered_mean, detectable_distance
+from audit.measures.stereotype import standardised_effect, stereotype_effect
+from audit.records import Kind, Verdict
+from tests.measures.synthetic import synthetic_evidence
+
+# Families that speak of things that are there in every imaginary model: it reads, it knows, it tells true from false.
+PRESENT = (
+    "reading by language",
+    "prediction by language",
+    "level of knowledge by language",
+    "level of knowledge by culture",
+    "content tracking by language",
+)
+AUDITS = 400
+
+
+@pytest.mark.slow
+def test_audits_of_a_model_without_effects_raise_few_alarms():
+    """Each family raises an alarm in at most 5 % of null audits (as far as 400 audits can tell: exact test, 1 %)."""
+    alarms: Counter[str] = Counter()
+    for seed in range(AUDITS):
+        findings = weigh(synthetic_evidence(1000 + seed, with_parallel=False))
+        alarms.update({f.family for f in findings if f.verdict is Verdict.EVIDENCE})
+    quiet = [family.name for family in FAMILIES if family.name not in PRESENT]
+    for name in quiet:
+        print(f"{name:40} {alarms[name] / AUDITS:.3f}")  # noqa: T201
+        assert stats.binomtest(alarms[name], AUDITS, 0.05, alternative="greater").pvalue > 0.01 / len(quiet), name
+    assert np.mean([alarms[name] / AUDITS for name in quiet]) <= 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [4, 10, 14, 28])
+def test_an_effect_of_the_detectable_size_is_found_as_often_as_promised(n: int):
+    """0.8 of the time, in a family of eight; whichever test the number of clusters allows."""
+    rng = np.random.default_rng(n)
+    alpha = 0.05 / 8
+    distance = detectable_distance(1 / np.sqrt(n), n - 1, alpha=alpha)
+    trials = 1500
+    hits = 0
+    for _ in range(trials):
+        estimate, _ = clustered_mean(rng.normal(distance, 1, n), list(range(n)), unit="nats", null=0.0, n_tests=8)
+        hits += estimate.p_value <= alpha
+    assert 0.76 <= hits / trials <= 0.84, hits / trials
+
+
+@pytest.mark.slow
+def test_planted_effects_are_found_in_whole_audits():
+    """Effects of the size that a typical audit calls detectable come out as evidence in about four of five."""
+    # One audit's languages share their templates, so its spreads err together; six audits even that out.
+    null = [f for seed in range(6) for f in weigh(synthetic_evidence(seed, with_pairs=False, with_parallel=False))]
+
+    def size(measure):
+        return np.mean(
+            [
+                f.measurement.result.detectable
+                for f in null
+                if f.confirmatory and f.measurement.measure == measure and f.measurement.result.detectable is not None
+            ]
+        )
+
+    stereotype, lean = size("stereotype_effect"), size("values_lean")
+    trials, hits = 60, Counter[str]()
+    for seed in range(trials):
+        findings = weigh(
+            synthetic_evidence(
+                3000 + seed,
+                stereotype_effect={"en": stereotype},
+                # a lean is taken against the mean of all eight, itself included
+                values_lean={"ubuntu": lean * 8 / 7},
+                with_pairs=False,
+                with_parallel=False,
+            )
+        )
+        for f in findings:
+            if not f.confirmatory or f.verdict is not Verdict.EVIDENCE:
+                continue
+            scope = f.measurement.scope
+            hits["stereotype"] += f.measurement.measure == "stereotype_effect" and scope.language == "en"
+            hits["lean"] += f.measurement.measure == "values_lean" and scope.framework == "ubuntu"
+    for name in ("stereotype", "lean"):
+        print(name, hits[name] / trials)  # noqa: T201
+        assert stats.binomtest(hits[name], trials, 0.8, alternative="less").pvalue > 0.005, (name, hits[name])
+
+
+@pytest.mark.slow
+def test_cell_intervals_cover_as_promised():
+    """93 to 97 % hold the planted value: 300 audits of eight languages and seven axes."""
+    by_language, by_cell = [], []
+    for seed in range(300):
+        view = prepare(
+            synthetic_evidence(
+                5000 + seed, stereotype_effect=0.5, correlation=0.0, with_pairs=False, with_parallel=False
+            )
+        )
+        for m in stereotype_effect(view):
+            held = m.result.low <= 0.5 <= m.result.high
+            (by_cell if m.scope.topic else by_language).append(held)
+    assert len(by_language) == 300 * 8
+    assert 0.93 <= np.mean(by_language) <= 0.97, np.mean(by_language)
+    assert 0.93 <= np.mean(by_cell) <= 0.97, np.mean(by_cell)
+
+
+def test_languages_that_share_their_templates_are_not_taken_for_independent_evidence():
+    """With effects common to all languages, eight languages tell an axis no better than one."""
+    one = synthetic_evidence(11, languages=("en",), correlation=1.0, with_pairs=False, with_parallel=False)
+    eight = synthetic_evidence(11, correlation=1.0, with_pairs=False, with_parallel=False)
+    widths = [
+        np.mean([m.result.high - m.result.low for m in standardised_effect(prepare(evidence))])
+        for evidence in (one, eight)
+    ]
+    assert widths[1] == pytest.approx(widths[0])
+
+
+def test_a_full_weigh_takes_less_than_a_second_and_a_half():
+    evidence = synthetic_evidence(0)
+    weigh(evidence)
+    start = time.process_time()
+    weigh(evidence)
+    assert time.process_time() - start < 1.5
+
+
+def test_the_fixture_plants_what_it_says():
+    view = prepare(synthetic_evidence(0, stereotype_effect={"gender": 3.0}))
+    cube = view.of(Kind.STEREOTYPE)[0]
+    assert len(cube.item) == 8 * 38
+    gender = [m.result.value for m in stereotype_effect(view) if m.scope.topic == "gender"]
+    other = [m.result.value for m in stereotype_effect(view) if m.scope.topic == "age"]
+    assert np.mean(gender) - np.mean(other) > 2
+    assert clustered_mean(gender, list(range(8)), unit="nats")[0].p_value is None
