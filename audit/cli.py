@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from audit.errors import AuditError
+from audit.errors import AuditError, UsageError
 from audit.pipeline import DEFAULT_MODEL, Request
 from audit.progress import ConsoleReporter
 from audit.runs import find_run
@@ -199,8 +199,12 @@ def _show(folder: Any, *, as_json: bool) -> None:
 def suites_list(as_json: AsJson = False) -> None:
     """The built-in suites: kind, version, languages, items."""
     from audit import suites
+    from audit.records import as_dict
+    from audit.suites.describe import describe
 
-    rows = [suites.describe(suites.load_suite(name)) for name in suites.list_builtin()]
+    rows = [
+        {"suite": name, **as_dict(row)} for name in suites.list_builtin() for row in describe(suites.load_suite(name))
+    ]
     _print_rows(rows, as_json=as_json)
 
 
@@ -214,7 +218,7 @@ def suites_show(
     from audit import suites
     from audit.records import as_dict
 
-    loaded = suites.load_suite(suite, [language])
+    loaded = suites.load_suite(suite, languages=[language])
     if as_json:
         _print_json(as_dict(loaded))
         return
@@ -247,7 +251,11 @@ def suites_lint(
     from audit.records import as_dict
 
     counter = _token_counter(model) if model else None
-    problems = [one for name in folders or suites.list_builtin() for one in suites.lint(name, tokenizer=counter)]
+    problems = [
+        one
+        for name in folders or suites.list_builtin()
+        for one in suites.lint(suites.suite_folder(name), tokenizer=counter)
+    ]
     if as_json:
         _print_json([as_dict(one) for one in problems])
     else:
@@ -275,10 +283,10 @@ def suites_import(
     as_json: AsJson = False,
 ) -> None:
     """Turn a published set into a suite. Malformed rows are named with file, line and reason; the rest is imported."""
-    from audit import suites
     from audit.records import as_dict
+    from audit.suites.importers import import_suite
 
-    result = suites.import_suite(format_, files, to, licence=licence or None, limit=limit)
+    result = import_suite(format_, files, to, licence=licence or None, limit=limit)
     if as_json:
         _print_json(as_dict(result))
         return
@@ -307,8 +315,9 @@ def _answers(answers: Any) -> str:
 def models_list(as_json: AsJson = False) -> None:
     """Built-in models: whether their packages are there, whether they are converted, their licence."""
     from audit import models
+    from audit.records import as_dict
 
-    _print_rows(models.list_builtin(), as_json=as_json)
+    _print_rows([as_dict(state) for state in models.builtin_states()], as_json=as_json)
 
 
 @models_app.command("get")
@@ -318,10 +327,11 @@ def models_get(
     dtype: Dtype = "float32",
 ) -> None:
     """Fetch, verify and convert a model once, so that it loads in seconds."""
-    from audit import models
+    from audit import pipeline
 
     with _progress() as reporter:
-        record = models.prepare(model, dtype=dtype, device="cpu", accept_terms=accept_terms, reporter=reporter)
+        request = Request(model=model, dtype=dtype)
+        record = pipeline.prepare_model(request, reporter=reporter, accept_terms=accept_terms)
     out.print(f"{record.name}: ready, weights {record.weights_sha256[:12]}", highlight=False, markup=False)
 
 
@@ -333,7 +343,10 @@ def models_show(
     from audit import models
     from audit.records import as_dict
 
-    _print_json(as_dict(models.resolve(model, dtype=dtype, device="cpu")))
+    record = models.resolve(model, dtype=dtype)
+    if record is None:
+        raise UsageError(f"{model}: not fetched or converted yet; run: plural-audit models get {model}")
+    _print_json(as_dict(record))
 
 
 # --- the installation ------------------------------------------------------------------------

@@ -71,18 +71,13 @@ def _suites() -> Check:
 
 
 def _models() -> Iterator[Check]:
-    from audit.models import list_builtin
+    from audit.models import builtin_states
 
-    for row in list_builtin():
-        there = bool(row["converted"]) or bool(row["installed"])
-        fact = (
-            "converted"
-            if row["converted"]
-            else "package installed, not converted yet"
-            if there
-            else "package not installed"
-        )
-        yield Check(f"model {row['name']}", "ok" if there else "optional", fact, "" if there else str(row["install"]))
+    for model in builtin_states():
+        there = model.converted or model.installed
+        facts = {model.installed: "package installed, not converted yet", model.converted: "converted, ready"}
+        fact = facts.get(True, "package not installed")
+        yield Check(f"model {model.name}", "ok" if there else "optional", fact, "" if there else model.install)
 
 
 def _fonts() -> Check:

@@ -23,7 +23,7 @@ from audit.errors import UsageError
 from audit.progress import Reporter, Silent
 from audit.records import Evidence, Finding, Item, Manifest, ModelRecord, NoiseFloor, Suite, as_dict
 from audit.runs import TABLES, RunFolder, ShardCache, cache_folder, canonical
-from audit.suites import languages_of, list_builtin, load_suite
+from audit.suites import list_builtin, load_suite, written_languages
 
 DEFAULT_MODEL = "gemma-3-270m"
 # Libraries whose version can change a number.
@@ -86,9 +86,7 @@ def gather(
 
     reporter = reporter or Silent()
     suites = load_suites(request)
-    record = models.prepare(
-        request.model, dtype=request.dtype, device=request.device, accept_terms=accept_terms, reporter=reporter
-    )
+    record = prepare_model(request, reporter=reporter, accept_terms=accept_terms)
     manifest = plan(request, record, suites)
     folder = RunFolder(runs / manifest.run_id)
     if folder.has_evidence and not _damaged_evidence(folder):
@@ -113,6 +111,24 @@ def gather(
     return folder
 
 
+def prepare_model(request: Request, *, reporter: Reporter, accept_terms: bool) -> ModelRecord:
+    """Which model that is; fetched or converted first if need be, its terms shown and accepted if asked."""
+    from audit import models
+
+    text = models.terms(request.model)
+    if accept_terms and text is not None:
+        reporter.say(text)
+        reporter.say(f"Accepted: {models.accept_terms(request.model)}")
+    stages: set[str] = set()
+
+    def tell(stage: str, _share: float) -> None:
+        if stage not in stages:
+            stages.add(stage)
+            reporter.stage(f"preparing the model: {stage}")
+
+    return models.prepare(request.model, dtype=request.dtype, device=request.device, progress=tell)
+
+
 def load_suites(request: Request) -> tuple[Suite, ...]:
     """The suites asked for, in the languages asked for, cut to `limit` items per topic.
 
@@ -123,7 +139,7 @@ def load_suites(request: Request) -> tuple[Suite, ...]:
     names = request.suites or list_builtin()
     if len(set(names)) < len(names):
         raise UsageError(f"--suite: the same suite twice in {', '.join(names)}; name each once")
-    known = {name: languages_of(name) for name in names}
+    known = {name: written_languages(name) for name in names}
     everywhere = {language for languages in known.values() for language in languages}
     missing = [language for language in request.languages if language not in everywhere]
     if missing:
@@ -132,7 +148,7 @@ def load_suites(request: Request) -> tuple[Suite, ...]:
     for name, languages in known.items():
         chosen = [language for language in languages if not request.languages or language in request.languages]
         if chosen:
-            suites.append(_limited(load_suite(name, chosen), request.limit))
+            suites.append(_limited(load_suite(name, languages=chosen), request.limit))
     return tuple(suites)
 
 

@@ -56,7 +56,8 @@ class ConsoleReporter:
             console=console,
             disable=not console.is_terminal,
         )
-        self._name, self._total, self._done = "", None, 0
+        self._name, self._done = "", 0
+        self._total: int | None = None
         self._began = self._told = time.monotonic()
 
     def __enter__(self) -> Self:

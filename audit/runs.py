@@ -263,6 +263,6 @@ def manifest_from_dict(content: Mapping[str, Any]) -> Manifest:
 
 def _safe_for_spreadsheets(table: pd.DataFrame) -> pd.DataFrame:
     """Text cells that a spreadsheet would run as a formula get a leading apostrophe."""
-    text = table.select_dtypes("string")
-    risky = text.apply(lambda column: column.str.match(r"[=+\-@\t\r]", na=False))
-    return table.assign(**text.mask(risky, "'" + text))
+    columns = [name for name, dtype in OBSERVATION_COLUMNS.items() if dtype == "string"]
+    disarmed = {name: table[name].str.replace(r"^([=+\-@\t\r])", r"'\1", regex=True) for name in columns}
+    return table.assign(**disarmed)

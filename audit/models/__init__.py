@@ -8,12 +8,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from audit.models.builtin import BUILTINS, accept_terms, terms
-from audit.models.loading import AuditedModel, resolve
+from audit.models.loading import AuditedModel, BuiltinState, builtin_states, load_tokenizer, prepare, resolve
 
 if TYPE_CHECKING:
     from audit.models.adapter import Adapter, check_adapter
 
-__all__ = ["BUILTINS", "Adapter", "AuditedModel", "accept_terms", "check_adapter", "resolve", "terms"]
+__all__ = [
+    "BUILTINS",
+    "Adapter",
+    "AuditedModel",
+    "BuiltinState",
+    "accept_terms",
+    "builtin_states",
+    "check_adapter",
+    "load_tokenizer",
+    "prepare",
+    "resolve",
+    "terms",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,6 @@ The packages are data carriers. They are found by their metadata; nothing in the
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import shutil
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from audit.errors import ModelError
 from audit.models.places import Progress, data_folder, require_disk, silent
+from audit.runs import sha256_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +106,14 @@ def assemble(builtin: Builtin, target: Path, *, progress: Progress = silent) -> 
         )
 
 
+def is_installed(builtin: Builtin) -> bool:
+    """Whether every part of the model's file is there."""
+    try:
+        return all(packaged_file(builtin, *part).is_file() for part in builtin.parts)
+    except ModelError:
+        return False
+
+
 def terms(ref: str) -> str | None:
     """What is asked of those who use a model, and where the full text lies; None where nothing need be accepted.
 
@@ -150,12 +158,6 @@ def acceptance(builtin: Builtin) -> str:
             f"run: plural-audit models get {builtin.ref} --accept-terms"
         )
     return f"{builtin.licence}, text of SHA-256 {digest[:16]}, accepted by the user"
-
-
-def sha256_of(path: Path) -> str:
-    """Digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _terms_digest(builtin: Builtin) -> str:

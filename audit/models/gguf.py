@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from audit.errors import ModelError, ResourceError
-from audit.models.builtin import sha256_of
 from audit.models.identity import identify, weight_files, weights_digest
 from audit.models.places import Progress, cache_folder, require_disk, silent
 from audit.models.quiet import quiet_transformers
 from audit.records import ModelRecord
+from audit.runs import sha256_of
 
 SIDECAR = "record.json"
 _ROOM_FOR_TOKENIZER = 100_000_000  # bytes

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from audit.errors import ModelError
-from audit.models.builtin import sha256_of
 from audit.records import ModelRecord
+from audit.runs import sha256_of
 
 # Buffers that old checkpoints keep beside the parameters: causal masks and rotary frequencies.
 _BUFFERS = (".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias", ".rotary_emb.inv_freq")

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from audit.errors import ModelError, ResourceError
 from audit.models import builtin as packaged
 from audit.models import gguf, hub
-from audit.models.builtin import BUILTINS, Builtin, sha256_of
+from audit.models.builtin import BUILTINS, Builtin
 from audit.models.identity import identify, read_config, tokenizer_file
 from audit.models.places import Progress, silent
 from audit.models.quiet import quiet_transformers
 from audit.records import ModelRecord
+from audit.runs import sha256_of
 
 if TYPE_CHECKING:
     from audit.models.adapter import Adapter
@@ -98,6 +99,58 @@ def resolve(ref: str, *, dtype: str = "float32", device: str = "cpu") -> ModelRe
             snapshot = hub.local_snapshot(ref)
             record = _snapshot_record(snapshot, ref=ref, dtype=dtype) if snapshot else None
     return _for_use(record, ref=ref, device=device) if record else None
+
+
+def prepare(ref: str, *, dtype: str = "float32", device: str = "cpu", progress: Progress | None = None) -> ModelRecord:
+    """Fetch or convert a model if that was not done yet, and say which model it is. Torch is needed only if so.
+
+    Raises:
+        ModelError, ResourceError: as `AuditedModel.load`.
+    """
+    record = resolve(ref, dtype=dtype, device=device)
+    if record is None:
+        _require_torch()
+        _obtain(ref, dtype=dtype, progress=progress or silent)
+        record = resolve(ref, dtype=dtype, device=device)
+    assert record is not None, f"{ref}: fetched, and still not there"
+    return record
+
+
+def load_tokenizer(ref: str) -> Any:
+    """The tokenizer of a model alone, in a second or two; fetches or converts the model if need be.
+
+    Raises:
+        ModelError, ResourceError: as `AuditedModel.load`.
+    """
+    folder, _ = _obtain(ref, dtype="float32", progress=silent)
+    return _load_tokenizer(folder)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltinState:
+    """A built-in model on this machine."""
+
+    name: str
+    languages: str
+    licence: str
+    installed: bool  # the package with its file is there
+    converted: bool  # a run can start at once
+    install: str  # the command that brings the package
+
+
+def builtin_states(dtype: str = "float32") -> tuple[BuiltinState, ...]:
+    """Every built-in model: whether its package is there, whether it is converted."""
+    return tuple(
+        BuiltinState(
+            name=one.ref,
+            languages=one.languages,
+            licence=one.licence,
+            installed=packaged.is_installed(one),
+            converted=gguf.converted_record(gguf.converted_folder(one.sha256, dtype)) is not None,
+            install=one.install,
+        )
+        for one in BUILTINS.values()
+    )
 
 
 # --- where it comes from ---------------------------------------------------------------------

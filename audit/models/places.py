@@ -10,16 +10,14 @@ from pathlib import Path
 import platformdirs
 
 from audit.errors import ResourceError
+from audit.runs import cache_folder
+
+__all__ = ["APPLICATION", "Progress", "cache_folder", "data_folder", "require_disk", "silent"]
 
 APPLICATION = "plural-audit"
 
 # Told of each stage: its name, and the share of it that is done (0 to 1).
 Progress = Callable[[str, float], None]
-
-
-def cache_folder() -> Path:
-    """Holds what can be made again. `PLURAL_AUDIT_CACHE` moves it."""
-    return Path(os.environ.get("PLURAL_AUDIT_CACHE") or platformdirs.user_cache_path(APPLICATION))
 
 
 def data_folder() -> Path:

@@ -4,7 +4,7 @@ from audit.suites.describe import ItemRow, LanguageRow, describe, item_rows
 from audit.suites.files import NOTE, QUARANTINE, REFUSE, Problem
 from audit.suites.languages import BUILT_IN, Language, builtin_languages, language
 from audit.suites.lint import lint
-from audit.suites.load import builtin_folder, digest_of, list_builtin, load_suite, suite_folder
+from audit.suites.load import builtin_folder, digest_of, list_builtin, load_suite, suite_folder, written_languages
 from audit.suites.schema import json_schemas
 
 __all__ = [
@@ -27,4 +27,5 @@ __all__ = [
     "list_builtin",
     "load_suite",
     "suite_folder",
+    "written_languages",
 ]

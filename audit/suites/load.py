@@ -50,6 +50,16 @@ def suite_folder(folder_or_name: str | Path) -> Path:
     return folder
 
 
+def written_languages(folder_or_name: str | Path) -> tuple[str, ...]:
+    """The languages a suite is written in, by its files.
+
+    Raises:
+        SuiteError: no such suite.
+    """
+    files = suite_folder(folder_or_name).glob("*.toml")
+    return tuple(sorted(file.stem for file in files if file.name != "suite.toml"))
+
+
 def load_suite(folder_or_name: str | Path, *, languages: Sequence[str] | None = None) -> Suite:
     """Reads, lints and compiles a suite in the languages asked for (all it has, if None).
 
