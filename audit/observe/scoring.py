@@ -1,9 +1,8 @@
 """Log-probabilities of answers, scored from one shared prefix.
 
 A prompt is run once and its keys and values kept; the answers that compete after it continue from there. Prompts run in
-batches of equal token length, so no prompt is ever padded; answers are padded on the right, where a causal model cannot
-see it. Only the positions that predict an answer token are unembedded: with a vocabulary of 262,144 a logit row costs
-more than the whole transformer does for that token.
+batches of equal token length, and so do the answers: nothing is ever padded. Only the positions that predict an answer
+token are unembedded: with a vocabulary of 262,144 a logit row costs more than the whole transformer does for a token.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from itertools import groupby
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from audit.models import Adapter, AuditedModel
@@ -23,8 +22,9 @@ from audit.records import Ask
 
 # Tokens in one forward. Larger batches gain nothing on CPU and cost memory: keys and values grow with it.
 BATCH_TOKENS = 1024
-# Tokens of the vocabulary unembedded at once: 8,192 logits of a few hundred rows stay in cache.
+# Tokens of the vocabulary unembedded at once: 8,192 logits of 256 rows stay in cache.
 VOCABULARY_BLOCK = 8192
+ROW_BLOCK = 256
 
 Ids = tuple[int, ...]
 
@@ -153,25 +153,37 @@ def _combine(spelled: Mapping[str, tuple[_Spelling, ...]], logps: Mapping[tuple[
 
 
 def _score_tokens(audited: AuditedModel, wanted: Mapping[Ids, set[Ids]]) -> dict[tuple[Ids, Ids], float]:
-    """Log P(answer | prefix) for every wanted pair. Batches depend on the tokens alone, never on their order."""
-    logps: dict[tuple[Ids, Ids], float] = {}
+    """Log P(answer | prefix) for every wanted pair. Batches depend on the tokens alone, never on their order.
+
+    Hidden states are gathered first and unembedded together: each pass over a large vocabulary reads all its weights.
+    """
+    if not wanted:
+        return {}
+    states: list[Float[Tensor, "n d"]] = []
+    asked: list[tuple[int, int, tuple[Ids, Ids]]] = []  # row among all states, token after it, the pair it counts for
+    n_states = 0
     with torch.inference_mode():
         for prefixes in _equal_length_batches(wanted):
-            ids = torch.tensor(prefixes, device=audited.model.device)  # (b, t)
-            out = audited.adapter.body(input_ids=ids, use_cache=True)
-            rows = [(row, answer) for row, prefix in enumerate(prefixes) for answer in sorted(wanted[prefix])]
-            first = token_logps(
-                audited.adapter,
-                out.last_hidden_state[:, -1],
-                rows=torch.tensor([row for row, _ in rows], device=ids.device),
-                tokens=torch.tensor([answer[0] for _, answer in rows], device=ids.device),
-            )
-            for (row, answer), logp in zip(rows, first.tolist(), strict=True):
-                logps[prefixes[row], answer] = logp
-            longer = sorted(((row, a) for row, a in rows if len(a) > 1), key=lambda one: (len(one[1]), one))
-            for chunk in _chunks(longer):
-                for (row, answer), rest in zip(chunk, _continue(audited, out.past_key_values, chunk), strict=True):
-                    logps[prefixes[row], answer] += rest
+            out = audited.adapter.body(input_ids=torch.tensor(prefixes, device=audited.model.device), use_cache=True)
+            pairs = [(row, answer) for row, prefix in enumerate(prefixes) for answer in sorted(wanted[prefix])]
+            asked += [(n_states + row, answer[0], (prefixes[row], answer)) for row, answer in pairs]
+            states.append(out.last_hidden_state[:, -1])
+            n_states += len(prefixes)
+            for chunk in _equal_length_chunks([pair for pair in pairs if len(pair[1]) > 1]):
+                hidden = _continue(audited, out.past_key_values, chunk)
+                after = [(token, (prefixes[row], answer)) for row, answer in chunk for token in answer[1:]]
+                asked += [(n_states + place, token, pair) for place, (token, pair) in enumerate(after)]
+                states.append(hidden)
+                n_states += len(hidden)
+        each = token_logps(
+            audited.adapter,
+            torch.cat(states),
+            rows=[row for row, _, _ in asked],
+            tokens=[token for _, token, _ in asked],
+        )
+    logps: dict[tuple[Ids, Ids], float] = {}
+    for (_, _, pair), logp in zip(asked, each, strict=True):
+        logps[pair] = logps.get(pair, 0.0) + logp
     return logps
 
 
@@ -183,55 +195,46 @@ def _equal_length_batches(wanted: Mapping[Ids, set[Ids]]) -> Iterator[list[Ids]]
             yield prefixes[start : start + size]
 
 
-def _chunks(rows: list[tuple[int, Ids]]) -> Iterator[list[tuple[int, Ids]]]:
-    """Runs of rows (sorted by length) whose padded size stays within BATCH_TOKENS."""
-    chunk: list[tuple[int, Ids]] = []
-    for row in rows:
-        if chunk and (len(chunk) + 1) * (len(row[1]) - 1) > BATCH_TOKENS:
-            yield chunk
-            chunk = []
-        chunk.append(row)
-    if chunk:
-        yield chunk
+def _equal_length_chunks(pairs: list[tuple[int, Ids]]) -> Iterator[list[tuple[int, Ids]]]:
+    """(row, answer) pairs in chunks whose answers have one length, of BATCH_TOKENS at most."""
+    by_length = sorted(pairs, key=lambda pair: (len(pair[1]), pair))
+    for length, group in groupby(by_length, key=lambda pair: len(pair[1])):
+        same = list(group)
+        size = max(1, BATCH_TOKENS // (length - 1))
+        for start in range(0, len(same), size):
+            yield same[start : start + size]
 
 
-def _continue(audited: AuditedModel, cache: Any, chunk: list[tuple[int, Ids]]) -> list[float]:
-    """Sum of log P of every answer token after the first, continuing from the prompts' keys and values."""
-    width = max(len(answer) for _, answer in chunk) - 1
-    fed = torch.empty(len(chunk), width, dtype=torch.long, device=audited.model.device)  # (n, w)
-    targets = torch.full_like(fed, -1)
-    for row, (_, answer) in enumerate(chunk):
-        fed[row] = answer[0]  # what pads on the right cannot matter; a real token avoids warnings about padding
-        fed[row, : len(answer) - 1] = torch.tensor(answer[:-1])
-        targets[row, : len(answer) - 1] = torch.tensor(answer[1:])
-    hidden = audited.adapter.body(
-        input_ids=fed, past_key_values=_select(cache, [row for row, _ in chunk]), use_cache=True
-    ).last_hidden_state
-    real = targets >= 0
-    each = torch.arange(int(real.sum()), device=hidden.device)
-    logps = torch.zeros(targets.shape, dtype=torch.float64)
-    logps[real.cpu()] = token_logps(audited.adapter, hidden[real], rows=each, tokens=targets[real])
-    sums: list[float] = logps.sum(dim=1).tolist()
-    return sums
+def _continue(audited: AuditedModel, cache: Any, chunk: list[tuple[int, Ids]]) -> Float[Tensor, "n d"]:
+    """Hidden states after every answer token but the last, answer by answer, going on from the prompts' cache."""
+    fed = torch.tensor([answer[:-1] for _, answer in chunk], device=audited.model.device)
+    picked = _select(cache, [row for row, _ in chunk])
+    out = audited.adapter.body(input_ids=fed, past_key_values=picked, use_cache=True)
+    hidden: Tensor = out.last_hidden_state
+    return hidden.flatten(end_dim=1)
 
 
 def token_logps(
-    adapter: Adapter, hidden: Float[Tensor, "n d"], *, rows: Int[Tensor, " m"], tokens: Int[Tensor, " m"]
-) -> Float[Tensor, " m"]:
-    """Log P of `tokens[i]` from the hidden state `rows[i]`, float64 on the CPU.
+    adapter: Adapter, hidden: Float[Tensor, "n d"], *, rows: Sequence[int], tokens: Sequence[int]
+) -> list[float]:
+    """Log P of `tokens[i]` from the hidden state `rows[i]`.
 
-    The vocabulary goes by in blocks that stay in the processor's cache: each row of logits is summed up while it is
-    there and never stored whole, which takes less than half the time of logits followed by log-softmax.
+    Rows and vocabulary go by in blocks that stay in the processor's cache: logits are summed up while they are there
+    and never stored whole, which takes less than half the time of logits followed by log-softmax.
     """
+    row, token = torch.tensor(rows, device=hidden.device), torch.tensor(tokens, device=hidden.device)
     picked = torch.empty(len(rows), device=hidden.device)
-    norms = []
-    for start in range(0, adapter.n_vocab, VOCABULARY_BLOCK):
-        logits = adapter.unembed(hidden, start=start, stop=start + VOCABULARY_BLOCK).float()
-        norms.append(torch.logsumexp(logits, dim=-1))
-        inside = (tokens >= start) & (tokens < start + VOCABULARY_BLOCK)
-        picked[inside] = logits[rows[inside], tokens[inside] - start]
-    norm = torch.logsumexp(torch.stack(norms), dim=0)  # (n,)
-    return (picked - norm[rows]).double().cpu()
+    norm = torch.empty(len(hidden), device=hidden.device)
+    for top in range(0, len(hidden), ROW_BLOCK):
+        some, parts = slice(top, top + ROW_BLOCK), []
+        for start in range(0, adapter.n_vocab, VOCABULARY_BLOCK):
+            logits = adapter.unembed(hidden[some], start=start, stop=start + VOCABULARY_BLOCK).float()
+            parts.append(torch.logsumexp(logits, dim=-1))
+            here = (row >= top) & (row < top + ROW_BLOCK) & (token >= start) & (token < start + VOCABULARY_BLOCK)
+            picked[here] = logits[row[here] - top, token[here] - start]
+        norm[some] = torch.logsumexp(torch.stack(parts), dim=0)
+    logps: list[float] = (picked.double() - norm[row].double()).tolist()
+    return logps
 
 
 def _select(cache: Any, rows: list[int]) -> Any:
