@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +9,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from audit import terminal
 from audit.errors import AuditError, UsageError
 from audit.pipeline import DEFAULT_MODEL, Request
 from audit.progress import ConsoleReporter
-from audit.runs import find_run
+from audit.runs import RunFolder, find_run
 
 EXAMPLES = """
 Examples:
@@ -55,9 +53,6 @@ models_app = typer.Typer(
 )
 app.add_typer(suites_app, name="suites")
 app.add_typer(models_app, name="models")
-
-out = Console()
-err = Console(stderr=True)
 
 Model = Annotated[
     str, typer.Option("--model", "-m", help="Built-in name, folder, .gguf file, or hub id owner/name[@revision].")
@@ -126,7 +121,7 @@ def gather(
     request = _request(model, suite, languages, limit, dtype, device)
     with _progress() as reporter:
         folder = pipeline.gather(request, runs=runs, reporter=reporter, accept_terms=accept_terms)
-    out.print(str(folder.path), highlight=False, markup=False, soft_wrap=True)
+    terminal.line(str(folder.path))
 
 
 @app.command()
@@ -148,13 +143,18 @@ def report(run: RunRef = "last", runs: Runs = DEFAULT_RUNS) -> None:
     folder = find_run(run, runs=runs)
     with _progress() as reporter:
         path = pipeline.report(folder, reporter=reporter)
-    out.print(str(path), highlight=False, markup=False, soft_wrap=True)
+    terminal.line(str(path))
 
 
 @app.command()
-def show(run: RunRef = "last", runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
-    """Print the findings of a run: the table, the verdicts, the path of the PDF."""
-    _show(find_run(run, runs=runs), as_json=as_json)
+def show(
+    run: RunRef = "last",
+    runs: Runs = DEFAULT_RUNS,
+    everything: Annotated[bool, typer.Option("--all", help="Also the exploratory findings without evidence.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the findings of a run: the tables, the verdicts, the path of the PDF."""
+    _show(find_run(run, runs=runs), as_json=as_json, everything=everything)
 
 
 def _request(
@@ -164,32 +164,16 @@ def _request(
     return Request(model=model, suites=tuple(suite or ()), languages=codes, limit=limit, dtype=dtype, device=device)
 
 
-def _show(folder: Any, *, as_json: bool) -> None:
+def _show(folder: RunFolder, *, as_json: bool, everything: bool = False) -> None:
     from audit import findings, pipeline
 
     found = pipeline.read_findings(folder)
     if as_json:
-        sys.stdout.write(findings.to_json(found))
+        sys.stdout.write(findings.to_json(found) + "\n")
         return
-    evidence = folder.read_evidence()
-    table = findings.findings_table(found)
-    grid = Table(title=f"Run {evidence.manifest.run_id}: {evidence.manifest.model.name}", title_justify="left")
-    for column in table.columns:
-        grid.add_column(column, overflow="fold")
-    for row in table.itertuples(index=False):
-        grid.add_row(*(str(cell) for cell in row))
-    out.print(grid, markup=False)
-    counts = {
-        verdict: sum(one.verdict == verdict for one in found) for verdict in sorted({one.verdict for one in found})
-    }
-    out.print(
-        "Verdicts: " + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()),
-        highlight=False,
-        markup=False,
-    )
+    terminal.findings(folder.read_evidence().manifest, found, everything=everything)
     pdf = folder.path / "report.pdf"
-    where = pdf if pdf.is_file() else f"none yet (plural-audit report {folder.path})"
-    out.print(f"Report: {where}", highlight=False, markup=False, soft_wrap=True)
+    terminal.line(f"Report: {pdf if pdf.is_file() else f'none yet (plural-audit report {folder.path})'}")
 
 
 # --- suites ----------------------------------------------------------------------------------
@@ -202,10 +186,17 @@ def suites_list(as_json: AsJson = False) -> None:
     from audit.records import as_dict
     from audit.suites.describe import describe
 
-    rows = [
-        {"suite": name, **as_dict(row)} for name in suites.list_builtin() for row in describe(suites.load_suite(name))
-    ]
-    _print_rows(rows, as_json=as_json)
+    described = {name: describe(suites.load_suite(name)) for name in suites.list_builtin()}
+    if as_json:
+        terminal.as_json([{"suite": name, **as_dict(row)} for name, many in described.items() for row in many])
+        return
+    for name, many in described.items():
+        one = many[0]
+        counts = f"{one.items} items, {one.controls} of them controls, {one.prompts} prompts"
+        terminal.line(f"{name}: {counts} in each of {', '.join(row.language for row in many)}")
+        words, written = sum(row.items for row in many), sum(row.by_machine for row in many)
+        reviewed, quarantined = sum(row.reviewed for row in many), sum(row.quarantined for row in many)
+        terminal.line(f"  {words} wordings: {written} machine-written, {reviewed} reviewed, {quarantined} quarantined")
 
 
 @suites_app.command("show")
@@ -220,11 +211,11 @@ def suites_show(
 
     loaded = suites.load_suite(suite, languages=[language])
     if as_json:
-        _print_json(as_dict(loaded))
+        terminal.as_json(as_dict(loaded))
         return
     record = loaded.record
     for name in ("question", "construct", "harm", "groups", "intended_use", "not_shown", "licence", "authors"):
-        out.print(f"{name.replace('_', ' ')}: {getattr(record, name)}", highlight=False, markup=False, soft_wrap=True)
+        terminal.line(f"{name.replace('_', ' ')}: {getattr(record, name)}")
     rows = [
         {
             "item": item.id,
@@ -235,7 +226,7 @@ def suites_show(
         }
         for item in loaded.items
     ]
-    _print_rows(rows, as_json=False)
+    terminal.rows(rows)
 
 
 @suites_app.command("lint")
@@ -257,11 +248,11 @@ def suites_lint(
         for one in suites.lint(suites.suite_folder(name), tokenizer=counter)
     ]
     if as_json:
-        _print_json([as_dict(one) for one in problems])
+        terminal.as_json([as_dict(one) for one in problems])
     else:
         for one in problems:
-            out.print(str(one), highlight=False, markup=False, soft_wrap=True)
-        out.print(f"{len(problems)} problems" if problems else "clean", highlight=False)
+            terminal.line(str(one))
+        terminal.line(f"{len(problems)} problems" if problems else "clean")
     raise typer.Exit(1 if any(one.severity != "note" for one in problems) else 0)
 
 
@@ -270,7 +261,7 @@ def suites_schema() -> None:
     """JSON schemas of the suite files."""
     from audit import suites
 
-    _print_json(suites.json_schemas())
+    terminal.as_json(suites.json_schemas())
 
 
 @suites_app.command("import")
@@ -288,13 +279,11 @@ def suites_import(
 
     result = import_suite(format_, files, to, licence=licence or None, limit=limit)
     if as_json:
-        _print_json(as_dict(result))
+        terminal.as_json(as_dict(result))
         return
     for row in result.quarantined:
-        out.print(str(row), highlight=False, markup=False, soft_wrap=True)
-    out.print(
-        f"{result.imported} items imported into {to}, {len(result.quarantined)} rows quarantined", highlight=False
-    )
+        terminal.line(str(row))
+    terminal.line(f"{result.imported} items imported into {to}, {len(result.quarantined)} rows left out")
 
 
 def _token_counter(model: str) -> Any:
@@ -317,7 +306,8 @@ def models_list(as_json: AsJson = False) -> None:
     from audit import models
     from audit.records import as_dict
 
-    _print_rows([as_dict(state) for state in models.builtin_states()], as_json=as_json)
+    rows = [as_dict(state) for state in models.builtin_states()]
+    terminal.as_json(rows) if as_json else terminal.rows(rows)
 
 
 @models_app.command("get")
@@ -332,7 +322,7 @@ def models_get(
     with _progress() as reporter:
         request = Request(model=model, dtype=dtype)
         record = pipeline.prepare_model(request, reporter=reporter, accept_terms=accept_terms)
-    out.print(f"{record.name}: ready, weights {record.weights_sha256[:12]}", highlight=False, markup=False)
+    terminal.line(f"{record.name}: ready, weights {record.weights_sha256[:12]}")
 
 
 @models_app.command("show")
@@ -346,7 +336,7 @@ def models_show(
     record = models.resolve(model, dtype=dtype)
     if record is None:
         raise UsageError(f"{model}: not fetched or converted yet; run: plural-audit models get {model}")
-    _print_json(as_dict(record))
+    terminal.as_json(as_dict(record))
 
 
 # --- the installation ------------------------------------------------------------------------
@@ -356,11 +346,11 @@ def models_show(
 def doctor(as_json: AsJson = False) -> None:
     """Check Python, packages, models, fonts, disk, memory. Exit code 1 if something needed is missing."""
     from audit.doctor import examine
+    from audit.records import as_dict
 
     checks = examine()
-    _print_rows(
-        [{"check": c.name, "state": c.state, "fact": c.fact, "way out": c.way_out} for c in checks], as_json=as_json
-    )
+    rows = [as_dict(check) for check in checks]
+    terminal.as_json(rows) if as_json else terminal.rows(rows)
     raise typer.Exit(1 if any(check.state == "missing" for check in checks) else 0)
 
 
@@ -369,7 +359,7 @@ def version() -> None:
     """The installed version."""
     from importlib.metadata import version as installed
 
-    out.print(installed("plural-audit"), highlight=False)
+    terminal.line(installed("plural-audit"))
 
 
 # --- printing --------------------------------------------------------------------------------
@@ -377,24 +367,8 @@ def version() -> None:
 
 @contextmanager
 def _progress() -> Iterator[ConsoleReporter]:
-    with ConsoleReporter(err) as reporter:
+    with ConsoleReporter(terminal.err) as reporter:
         yield reporter
-
-
-def _print_json(content: Any) -> None:
-    sys.stdout.write(json.dumps(content, indent=1, ensure_ascii=False, default=list) + "\n")
-
-
-def _print_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    if as_json:
-        _print_json(rows)
-        return
-    grid = Table()
-    for column in rows[0] if rows else ():
-        grid.add_column(column, overflow="fold")
-    for row in rows:
-        grid.add_row(*("" if cell is None else str(cell) for cell in row.values()))
-    out.print(grid, markup=False)
 
 
 def main() -> None:
@@ -402,8 +376,8 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except AuditError as error:
-        err.print(f"plural-audit: {error}", highlight=False, markup=False, style="red", soft_wrap=True)
+        terminal.line(f"plural-audit: {error}", console=terminal.err)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        err.print("stopped; the same command goes on where it was", highlight=False)
+        terminal.line("stopped; the same command goes on where it was", console=terminal.err)
         sys.exit(130)
