@@ -29,7 +29,7 @@ AUDITS = 400
 
 @pytest.mark.slow
 def test_audits_of_a_model_without_effects_raise_few_alarms():
-    """Each family raises an alarm in at most 5 % of null audits (as far as 400 audits can tell: exact test, 1 %)."""
+    """Each family raises an alarm in at most 5 % of 400 null audits."""
     alarms: Counter[str] = Counter()
     for seed in range(AUDITS):
         findings = weigh(synthetic_evidence(1000 + seed, with_parallel=False))
@@ -37,8 +37,7 @@ def test_audits_of_a_model_without_effects_raise_few_alarms():
     quiet = [family.name for family in FAMILIES if family.name not in PRESENT]
     for name in quiet:
         print(f"{name:40} {alarms[name] / AUDITS:.3f}")  # noqa: T201
-        assert stats.binomtest(alarms[name], AUDITS, 0.05, alternative="greater").pvalue > 0.01 / len(quiet), name
-    assert np.mean([alarms[name] / AUDITS for name in quiet]) <= 0.05
+        assert alarms[name] / AUDITS <= 0.05, name
 
 
 @pytest.mark.slow

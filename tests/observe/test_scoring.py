@@ -7,7 +7,7 @@ import torch
 from audit.observe import Refused, score, score_plainly, scoring
 from audit.records import Ask
 
-WORDS = "the cat sat on mat and dog is in water warm 你好 नमस्ते مرحبا house tree".split()
+WORDS = ("the", "cat", "sat", "on", "mat", "and", "dog", "is", "in", "water", "你好", "नमस्ते", "مرحبا", "house")
 
 
 def ask(prompt: str, **answers: str) -> Ask:
@@ -32,7 +32,7 @@ def random_asks(n: int, *, seed: int = 0) -> list[Ask]:
 
 
 def test_cached_batches_equal_whole_padded_sequences(audited):
-    """Unequal prompts, answers of several tokens, alternatives, sliding windows: the same as the slow and obvious way."""
+    """Unequal prompts, answers of several tokens, alternatives, sliding windows: as the slow and obvious way."""
     asks = random_asks(40)
     fast, slow = score(audited, asks), score_plainly(audited, asks)
     for one, other in zip(fast, slow, strict=True):

@@ -1,0 +1,130 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from measures.synthetic import synthetic_evidence
+
+from audit import pipeline
+from audit.cli import app, main
+from audit.runs import RunFolder
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    """One weighed run of imaginary evidence."""
+    evidence = synthetic_evidence(seed=1)
+    folder = RunFolder(Path(tmp_path_factory.mktemp("runs")) / evidence.manifest.run_id)
+    folder.write_evidence(evidence)
+    pipeline.weigh(folder)
+    return folder.path.parent
+
+
+def called(monkeypatch, capsys, *words: str) -> tuple[int, str, str]:
+    """Exit code, standard output and error of the command line."""
+    monkeypatch.setattr(sys, "argv", ["plural-audit", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    captured = capsys.readouterr()
+    return int(ended.value.code or 0), captured.out, captured.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["run", "--model", "gema-3-270m"], 66, "closest: gemma-3-270m"),
+        (["run", "--languages", "xx"], 64, "no suite has xx"),
+        (["run", "--suite", "nowhere"], 65, "no folder and no built-in suite"),
+        (["show", "nothing-like-this", "--runs", "."], 67, "fits no run"),
+        (["weigh", "last", "--runs", "nowhere"], 67, "no runs here"),
+        (["models", "show", "./no-such.gguf"], 66, "no such file"),
+    ],
+)
+def test_an_error_is_one_line_with_a_way_out_and_its_exit_code(monkeypatch, capsys, words, code, said):
+    found, out, err = called(monkeypatch, capsys, *words)
+    assert found == code
+    assert out == ""
+    last = err.strip().splitlines()[-1]
+    assert last.startswith("plural-audit: ")
+    assert said in last
+    assert "Traceback" not in err
+
+
+def test_show_prints_the_findings_the_verdicts_and_where_the_report_is(monkeypatch, capsys, runs):
+    code, out, _ = called(monkeypatch, capsys, "show", "last", "--runs", str(runs))
+    assert code == 0
+    assert "stereotypes by language (fixed before the run), nats" in out
+    assert "Fixed before the run: " in out
+    assert "Report: none yet (plural-audit report " in out
+
+
+def test_show_json_is_findings_json(monkeypatch, capsys, runs):
+    code, out, _ = called(monkeypatch, capsys, "show", "last", "--runs", str(runs), "--json")
+    assert code == 0
+    (file,) = runs.glob("*/findings.json")
+    assert json.loads(out) == json.loads(file.read_text(encoding="utf-8"))
+
+
+def test_show_all_adds_the_exploratory_findings_without_evidence(monkeypatch, capsys, runs):
+    _, some, _ = called(monkeypatch, capsys, "show", "last", "--runs", str(runs))
+    _, everything, _ = called(monkeypatch, capsys, "show", "last", "--runs", str(runs), "--all")
+    assert "are not shown (--all shows them)" in some
+    assert "are not shown" not in everything
+    assert len(everything.splitlines()) > len(some.splitlines())
+
+
+@pytest.mark.parametrize("words", [["suites", "list"], ["models", "list"], ["doctor"]])
+def test_reading_commands_give_json(monkeypatch, capsys, words):
+    _, out, _ = called(monkeypatch, capsys, *words, "--json")
+    rows = json.loads(out)
+    assert rows
+    assert all(isinstance(row, dict) for row in rows)
+
+
+def test_the_built_in_suites_are_clean(monkeypatch, capsys):
+    code, out, _ = called(monkeypatch, capsys, "suites", "lint")
+    assert code == 0, out
+
+
+def test_lint_of_a_faulty_suite_names_it_and_exits_with_1(monkeypatch, capsys, tmp_path):
+    suite = tmp_path / "competence"
+    suite.mkdir()
+    for name in ("suite.toml", "en.toml"):
+        text = (Path("prompts/competence") / name).read_text(encoding="utf-8")
+        (suite / name).write_text(text.replace('true = ["', 'true = [" ', 1), encoding="utf-8")
+    code, out, _ = called(monkeypatch, capsys, "suites", "lint", str(suite))
+    assert code == 1
+    assert "en.toml:" in out
+
+
+def test_import_show_and_lint_a_published_set(monkeypatch, capsys, tmp_path):
+    source = tmp_path / "en.txt"
+    source.write_text("The first line.\nThe second line.\n", encoding="utf-8")
+    to = str(tmp_path / "lines")
+    code, out, _ = called(
+        monkeypatch, capsys, "suites", "import", "parallel-text", str(source), "--out", to, "--licence", "CC0-1.0"
+    )
+    assert (code, out.strip()) == (0, f"2 items imported into {to}, 0 rows left out")
+    assert called(monkeypatch, capsys, "suites", "lint", to)[0] == 0
+    code, out, _ = called(monkeypatch, capsys, "suites", "show", to, "--json")
+    assert [item["id"] for item in json.loads(out)["items"]] == ["line-1", "line-2"]
+
+
+def test_every_command_has_help_with_its_purpose(monkeypatch, capsys):
+    names = [command.name or command.callback.__name__ for command in app.registered_commands]
+    assert {"run", "gather", "weigh", "report", "show", "doctor"} <= set(names)
+    for name in names:
+        code, out, _ = called(monkeypatch, capsys, name, "-h")
+        assert code == 0
+        assert len(out.strip().splitlines()) >= 5
+    code, out, _ = called(monkeypatch, capsys, "--help")
+    assert "Examples:" in out
+    assert "Exit codes:" in out
+
+
+def test_the_installed_command_runs():
+    done = subprocess.run(
+        [Path(sys.executable).with_name("plural-audit"), "version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "0.1.0"
