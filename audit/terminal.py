@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from audit.records import Estimate, Finding, Manifest, Scope, Undefined, Verdict
-from audit.suites import language
+from audit.suites import language_name
 
 out = Console()
 err = Console(stderr=True)
@@ -97,7 +97,7 @@ def _figures(finding: Finding) -> tuple[str, str, str, str, str]:
 
 def _about(scope: Scope, labels: Mapping[str, str]) -> str:
     """The filled parts of a scope in words."""
-    languages = [language(code).name for code in (scope.language, scope.other_language) if code]
+    languages = [language_name(code) for code in (scope.language, scope.other_language) if code]
     others = (scope.topic, scope.culture, scope.framework, scope.other_framework)
     words = [" – ".join(languages), *(labels.get(id_, id_) for id_ in others if id_)]
     return ", ".join(word for word in words if word) or "all"

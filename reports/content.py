@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.records import Estimate, Evidence, Finding, Kind, SuiteRecord, Undefined, Verdict
+from audit.suites.languages import language_name
 from reports.blocks import (
     Block,
     Bullets,
@@ -35,7 +36,6 @@ from reports.words import (
     decimals_for,
     humanised,
     interval,
-    language_name,
     listed,
     number,
     p_value,

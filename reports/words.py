@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterable, Mapping
 
 from audit.records import Estimate, Scope, SuiteRecord
+from audit.suites.languages import language_name
 
 SCOPE_TITLES = {
     "suite": "Suite",
@@ -17,18 +17,6 @@ SCOPE_TITLES = {
     "framework": "Framework",
     "other_framework": "Compared with framework",
 }
-
-
-@functools.cache
-def language_name(code: str) -> str:
-    """English name of a BCP 47 code, the code itself where none is known: "Swahili"."""
-    from babel import Locale
-    from babel.core import UnknownLocaleError
-
-    try:
-        return Locale.parse(code, sep="-").get_display_name("en") or code
-    except (UnknownLocaleError, ValueError):
-        return code
 
 
 def humanised(identifier: str) -> str:

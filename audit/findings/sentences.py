@@ -10,35 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from audit.records import Estimate, Manifest, Measurement, Undefined, Verdict
-
-# Languages that suites are likely to be written in; any other shows its code.
-LANGUAGES = {
-    "am": "Amharic",
-    "ar": "Arabic",
-    "bn": "Bengali",
-    "de": "German",
-    "en": "English",
-    "es": "Spanish",
-    "fa": "Persian",
-    "fr": "French",
-    "ha": "Hausa",
-    "hi": "Hindi",
-    "id": "Indonesian",
-    "it": "Italian",
-    "ja": "Japanese",
-    "ko": "Korean",
-    "pt": "Portuguese",
-    "ru": "Russian",
-    "sw": "Swahili",
-    "ta": "Tamil",
-    "th": "Thai",
-    "tr": "Turkish",
-    "uk": "Ukrainian",
-    "ur": "Urdu",
-    "vi": "Vietnamese",
-    "yo": "Yoruba",
-    "zh": "Chinese",
-}
+from audit.suites.languages import language_name
 
 
 def sentence_of(measurement: Measurement, verdict: Verdict, *, barred: str, manifest: Manifest) -> str:
@@ -65,11 +37,6 @@ def sentence_of(measurement: Measurement, verdict: Verdict, *, barred: str, mani
         would = f"an effect of {_round(result.detectable)} {result.unit} would have been seen"
         return f"{subject}: no evidence of {_effect(measurement)}, and {would} ({number})."
     return f"{subject}: insufficient evidence to say whether there is {_effect(measurement)} ({number})."
-
-
-def language_name(code: str) -> str:
-    """English name of a language, or its code where we have none."""
-    return LANGUAGES.get(code, code)
 
 
 def _reading(measurement: Measurement, result: Estimate, verdict: Verdict) -> str:

@@ -2,13 +2,12 @@
 
 from audit.suites.describe import ItemRow, LanguageRow, describe, item_rows
 from audit.suites.files import NOTE, QUARANTINE, REFUSE, Problem
-from audit.suites.languages import BUILT_IN, Language, builtin_languages, language
+from audit.suites.languages import Language, language, language_name
 from audit.suites.lint import lint
 from audit.suites.load import builtin_folder, digest_of, list_builtin, load_suite, suite_folder, written_languages
 from audit.suites.schema import json_schemas
 
 __all__ = [
-    "BUILT_IN",
     "NOTE",
     "QUARANTINE",
     "REFUSE",
@@ -17,12 +16,12 @@ __all__ = [
     "LanguageRow",
     "Problem",
     "builtin_folder",
-    "builtin_languages",
     "describe",
     "digest_of",
     "item_rows",
     "json_schemas",
     "language",
+    "language_name",
     "lint",
     "list_builtin",
     "load_suite",

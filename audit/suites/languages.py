@@ -15,11 +15,6 @@ from babel.core import get_global
 
 from audit.errors import SuiteError
 
-BUILT_IN = (
-    *("en", "es", "fr", "de", "pt", "ru", "tr", "ar", "fa", "ur", "hi", "bn", "ta"),
-    *("zh", "ja", "ko", "id", "vi", "th", "sw", "yo", "ha", "am", "zu", "tl"),
-)
-
 _WRITTEN_WITHOUT_SPACES = frozenset({"zh", "yue", "wuu", "ja", "th", "lo", "km", "my", "bo", "dz"})
 _SCRIPTS_OF_MIXED = {  # ISO 15924 codes that stand for more than one Unicode script, or for a variant of one
     "Hans": ("Hani",),
@@ -76,6 +71,9 @@ def language(code: str) -> Language:
     )
 
 
-def builtin_languages() -> tuple[Language, ...]:
-    """The languages that the built-in suites are written in."""
-    return tuple(language(code) for code in BUILT_IN)
+def language_name(code: str) -> str:
+    """English name of a language, or its code where CLDR has none."""
+    try:
+        return language(code).name
+    except SuiteError:
+        return code

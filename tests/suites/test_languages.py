@@ -3,12 +3,15 @@ from __future__ import annotations
 import pytest
 
 from audit.errors import SuiteError
-from audit.suites import builtin_languages, language
+from audit.suites import language, language_name
 
 
-def test_every_built_in_language_has_names_scripts_and_a_direction() -> None:
-    languages = builtin_languages()
-    assert len(languages) == 25
+def test_the_languages_of_the_public_sets_have_names_scripts_and_a_direction() -> None:
+    codes = [
+        *("en", "es", "fr", "de", "pt", "ru", "tr", "ar", "fa", "ur", "hi", "bn", "ta"),
+        *("zh", "ja", "ko", "id", "vi", "th", "sw", "yo", "ha", "am", "zu", "tl"),
+    ]
+    languages = [language(code) for code in codes]
     assert all(x.name and x.autonym and x.scripts for x in languages)
     assert {x.code for x in languages if x.direction == "rtl"} == {"ar", "fa", "ur"}
     assert {x.code for x in languages if x.joiner == ""} == {"zh", "ja", "th"}
@@ -41,3 +44,7 @@ def test_a_code_that_cldr_does_not_know_is_refused() -> None:
     for code in ("qqx", "", "english", "../en"):
         with pytest.raises(SuiteError, match="is no language"):
             language(code)
+
+
+def test_a_language_without_a_name_is_called_by_its_code() -> None:
+    assert (language_name("sw"), language_name("xx-none")) == ("Swahili", "xx-none")
