@@ -26,6 +26,13 @@ MARKS = {
     Verdict.NOT_INTERPRETABLE: "–",
 }
 
+SHORT = {
+    Verdict.EVIDENCE: "evidence",
+    Verdict.NO_EVIDENCE: "no evidence",
+    Verdict.INSUFFICIENT: "insufficient",
+    Verdict.NOT_INTERPRETABLE: "not interpretable",
+}
+
 
 def line(text: str, *, console: Console = out) -> None:
     """One line as it is: no markup, no colours guessed, no wrapping."""
@@ -78,7 +85,7 @@ def _family(title: str, group: Sequence[Finding], labels: Mapping[str, str]) -> 
         grid.add_column(column, justify="right", no_wrap=True)
     grid.add_column("verdict", no_wrap=True)
     for one in group:
-        verdict = f"{MARKS[one.verdict]} {str(one.verdict).split(',')[0]}"
+        verdict = f"{MARKS[one.verdict]} {SHORT[one.verdict]}"
         grid.add_row(_about(one.measurement.scope, labels), *_figures(one), verdict)
     out.print(grid)
     for reason in sorted({result.reason for result in results if isinstance(result, Undefined)}):

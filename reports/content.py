@@ -211,32 +211,39 @@ def _summary(case: _Case) -> tuple[Block, ...]:
 
 
 def _opening(case: _Case) -> str:
-    counts = dict(_verdict_counts(case.substance))
+    planned = [f for f in case.substance if f.confirmatory]
+    counts = dict(_verdict_counts(planned))
     return (
         f"{case.evidence.manifest.model.name} was asked {len(case.evidence.manifest.suites)} sets of questions in "
-        f"{len(case.languages)} languages. Of {len(case.substance)} findings, {counts[Verdict.EVIDENCE]} "
-        f"have evidence of an effect, {counts[Verdict.NO_EVIDENCE]} found none although it would have been seen, "
-        f"{counts[Verdict.INSUFFICIENT]} lack evidence either way, and {counts[Verdict.NOT_INTERPRETABLE]} cannot be "
-        "interpreted."
+        f"{len(case.languages)} languages. Of the {len(planned)} findings that were fixed before the run, "
+        f"{counts[Verdict.EVIDENCE]} have evidence of an effect, {counts[Verdict.NO_EVIDENCE]} found none although it "
+        f"would have been seen, {counts[Verdict.INSUFFICIENT]} lack evidence either way, and "
+        f"{counts[Verdict.NOT_INTERPRETABLE]} cannot be interpreted. The other {len(case.substance) - len(planned)} "
+        "findings are exploratory: leads to follow, not results."
     )
 
 
 def _standing_out(case: _Case) -> tuple[Block, ...]:
+    """Results first; leads apart and under their own name, so that nobody quotes one for the other."""
     found = [f for f in case.substance if f.verdict is Verdict.EVIDENCE]
-    if not found:
-        return (Text(text="No finding has evidence of an effect."),)
-    chosen = _one_of_each_measure_in_turn(found, most=MOST_IN_SUMMARY)
-    blocks: list[Block] = [
-        Bullets(items=tuple(f.sentence for f in chosen), marks=tuple(f.verdict for f in chosen)),
+    results, leads = [f for f in found if f.confirmatory], [f for f in found if not f.confirmatory]
+    blocks: list[Block] = list(_listed(results)) or [
+        Text(text="No finding that was fixed before the run has evidence.")
     ]
-    if len(found) > len(chosen):
-        blocks.append(
-            Text(
-                text=f"Further findings with evidence, told by measure below: {len(found) - len(chosen)}.",
-                style="small",
-            )
-        )
+    if leads:
+        blocks += [Heading(text="Leads to follow (exploratory, not results)", level=2), *_listed(leads)]
     return tuple(blocks)
+
+
+def _listed(found: Sequence[Finding]) -> tuple[Block, ...]:
+    if not found:
+        return ()
+    chosen = _one_of_each_measure_in_turn(found, most=MOST_IN_SUMMARY)
+    bullets = Bullets(items=tuple(f.sentence for f in chosen), marks=tuple(f.verdict for f in chosen))
+    further = len(found) - len(chosen)
+    if not further:
+        return (bullets,)
+    return (bullets, Text(text=f"Further findings with evidence, told by measure below: {further}.", style="small"))
 
 
 def _one_of_each_measure_in_turn(findings: Sequence[Finding], *, most: int) -> list[Finding]:
