@@ -152,7 +152,7 @@ def _logit_multiplier(config: Any) -> float:
 
 Nodes = dict[tuple[str, int], Tensor]
 _N_TOKENS = 8
-# Largest accepted difference, as a share of the largest logit difference between two unrelated texts.
+# Largest accepted difference, as a share of the largest difference between two unrelated texts.
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}
 _HALF_TOLERANCE = 2e-2
 # What counts as having moved, or as not having arrived: a patch that acts differs by far more than rounding.
@@ -166,33 +166,37 @@ def check_adapter(model: Any, adapter: Adapter) -> None:
     1. `unembed(hidden(x))` equals the model's own logits.
     2. What follows a position does not change it (the decoder is causal; a prefix can be computed once).
     3. Writing every node's own value back changes nothing.
-    4. Writing the counterpart text's value into every node gives the counterpart's logits; into every node but the
+    4. Writing the counterpart text's value into every node gives what the counterpart gives; into every node but the
        embedding, it gives all that the counterpart's layers add to the residual stream: no path leads around the
        nodes. (The second half needs float32: half precision rounds it away.)
     5. Writing it into all attention, all MLPs, the upper half of both, or the last layer gives neither text's
-       logits: hooks act, and no node carries the whole residual stream (BLOOM's MLP adds it inside).
+       end: hooks act, and no node carries the whole residual stream (BLOOM's MLP adds it inside).
 
     Raises:
         ModelError: naming the architecture and the check that failed.
     """
     base, counterpart = _random_texts(adapter)
-    own, base_logits = _record(adapter, base)
-    donor, counterpart_logits = _record(adapter, counterpart)
-    scale = float((base_logits - counterpart_logits).abs().max())
-    distance = _Distance(adapter.architecture, scale=scale, dtype=base_logits.dtype)
-
+    own, base_end = _record(adapter, base)
+    donor, counterpart_end = _record(adapter, counterpart)
+    logits, other_logits = adapter.unembed(base_end), adapter.unembed(counterpart_end)
     stated = model(input_ids=base, use_cache=False).logits
-    distance.require_equal(base_logits, stated, "its logits are not unembed(body)")
+    scale = float((logits - other_logits).abs().max())
+    unembedded = _Distance(adapter.architecture, scale=scale, dtype=logits.dtype)
+    unembedded.require_equal(logits, stated, "its logits are not unembed(body)")
+
+    # From here on the final hidden states are compared: unembedding each would cost more than all the rest.
+    scale = float((base_end - counterpart_end).abs().max())
+    distance = _Distance(adapter.architecture, scale=scale, dtype=base_end.dtype)
     half = _N_TOKENS // 2
-    prefix = _logits(adapter, base[:, :half])
-    distance.require_equal(prefix, base_logits[:, :half], "later tokens change earlier logits")
+    prefix = adapter.hidden(base[:, :half])
+    distance.require_equal(prefix, base_end[:, :half], "later tokens change what earlier ones predict")
     untouched = _patched(adapter, base, own)
-    distance.require_equal(untouched, base_logits, "patching nothing changes its logits")
+    distance.require_equal(untouched, base_end, "patching nothing changes what it predicts")
     everything = _patched(adapter, base, donor)
-    distance.require_equal(everything, counterpart_logits, "patching everything does not give the counterpart's logits")
+    distance.require_equal(everything, counterpart_end, "patching everything does not give the counterpart")
 
     inner = [name for name in donor if name[0] != "embedding"]  # the embedding alone gives the counterpart
-    if base_logits.dtype in _TOLERANCE:
+    if base_end.dtype in _TOLERANCE:
         _require_all_writes(adapter, base, counterpart, {name: donor[name] for name in inner})
     parts = {
         "all attention": [name for name in inner if name[0] == "attention"],
@@ -201,9 +205,9 @@ def check_adapter(model: Any, adapter: Adapter) -> None:
         "the last layer": inner[-2:],
     }
     for part, names in parts.items():
-        logits = _patched(adapter, base, {name: donor[name] for name in names})
-        distance.require_different(logits, base_logits, f"patching {part} changes nothing")
-        distance.require_different(logits, counterpart_logits, f"patching {part} gives all of the counterpart")
+        end = _patched(adapter, base, {name: donor[name] for name in names})
+        distance.require_different(end, base_end, f"patching {part} changes nothing")
+        distance.require_different(end, counterpart_end, f"patching {part} gives all of the counterpart")
 
 
 def _require_all_writes(
@@ -240,7 +244,7 @@ def _written(adapter: Adapter, ids: Int[Tensor, "1 n"]) -> Float[Tensor, "1 n d"
 
 @dataclass(frozen=True)
 class _Distance:
-    """Compares logits on the scale of the difference between two unrelated texts."""
+    """Compares outputs on the scale of the difference between two unrelated texts."""
 
     architecture: str
     scale: float
@@ -272,11 +276,7 @@ def _random_texts(adapter: Adapter) -> tuple[Int[Tensor, "1 n"], Int[Tensor, "1 
     return ids[0], ids[1]
 
 
-def _logits(adapter: Adapter, ids: Int[Tensor, "1 n"]) -> Float[Tensor, "1 n vocab"]:
-    return adapter.unembed(adapter.hidden(ids))
-
-
-def _record(adapter: Adapter, ids: Int[Tensor, "1 n"]) -> tuple[Nodes, Float[Tensor, "1 n vocab"]]:
+def _record(adapter: Adapter, ids: Int[Tensor, "1 n"]) -> tuple[Nodes, Float[Tensor, "1 n d"]]:
     seen: Nodes = {}
 
     def keep(name: tuple[str, int], value: Tensor) -> Tensor:
@@ -284,20 +284,22 @@ def _record(adapter: Adapter, ids: Int[Tensor, "1 n"]) -> tuple[Nodes, Float[Ten
         return value
 
     with _at_every_node(adapter, keep):
-        logits = _logits(adapter, ids)
+        end = adapter.hidden(ids)
     for kind, layer in _node_names(adapter):
         if (kind, layer) not in seen:
             fact = f"the {kind} of layer {layer} is never run"
             raise ModelError(f"{adapter.architecture}: {fact}; this architecture is not supported")
-    return {name: seen[name] for name in _node_names(adapter)}, logits
+    return {name: seen[name] for name in _node_names(adapter)}, end
 
 
-def _patched(adapter: Adapter, ids: Int[Tensor, "1 n"], values: Mapping[tuple[str, int], Tensor]) -> Tensor:
+def _patched(
+    adapter: Adapter, ids: Int[Tensor, "1 n"], values: Mapping[tuple[str, int], Tensor]
+) -> Float[Tensor, "1 n d"]:
     def write(name: tuple[str, int], value: Tensor) -> Tensor:
         return values[name].clone() if name in values else value
 
     with _at_every_node(adapter, write):
-        return _logits(adapter, ids)
+        return adapter.hidden(ids)
 
 
 def _node_names(adapter: Adapter) -> tuple[tuple[str, int], ...]:

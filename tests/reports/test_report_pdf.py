@@ -188,7 +188,7 @@ def test_a_failed_build_keeps_the_report_that_was_there(tmp_path):
 
 def test_no_findings_still_make_a_report(tmp_path):
     text = built(tmp_path, evidence=sample.evidence(), findings=())
-    assert "No finding has evidence of an effect." in text
+    assert "No finding that was fixed before the run has evidence." in text
     assert "Of 0 findings" in text
 
 
