@@ -205,7 +205,7 @@ def suites_show(
     language: Annotated[str, typer.Option("--language", "-l", help="Which language's wording to show.")] = "en",
     as_json: AsJson = False,
 ) -> None:
-    """What a suite declares, and its items in one language."""
+    """What a suite declares, and each prompt of it in one language, filled in, with the answers that compete."""
     from audit import suites
     from audit.records import as_dict
 
@@ -216,17 +216,13 @@ def suites_show(
     record = loaded.record
     for name in ("question", "construct", "harm", "groups", "intended_use", "not_shown", "licence", "authors"):
         terminal.line(f"{name.replace('_', ' ')}: {getattr(record, name)}")
-    rows = [
-        {
-            "item": item.id,
-            "topic": item.topic,
-            "prompt": item.asks[0].prompt,
-            "answers": _answers(item.asks[0].answers),
-            "quarantine": item.quarantine,
-        }
-        for item in loaded.items
-    ]
-    terminal.rows(rows)
+    for item in loaded.items:
+        kind = "control" if item.control else item.topic
+        held = f"; quarantined: {item.quarantine}" if item.quarantine else ""
+        terminal.line(f"\n{item.id} ({kind}; {item.origin}, {item.author}, {item.reviewed} reviews{held})")
+        for ask in item.asks:
+            answers = " | ".join(" = ".join(alternatives) for alternatives in ask.answers.values())
+            terminal.line(f"  {ask.context + ': ' if ask.context else ''}{ask.prompt} [{answers} ]")
 
 
 @suites_app.command("lint")
@@ -291,10 +287,6 @@ def _token_counter(model: str) -> Any:
 
     tokenizer = models.load_tokenizer(model)
     return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def _answers(answers: Any) -> str:
-    return " | ".join(f"{role}: {', '.join(alternatives)}" for role, alternatives in answers.items())
 
 
 # --- models ----------------------------------------------------------------------------------
