@@ -117,6 +117,7 @@ class ModelRecord:
     quantisation: str  # "" where the weights are the published ones
     licence: str
     licence_accepted: str  # how the terms were accepted, "" where none are asked
+    config_sha256: str = ""  # of config.json and of which special tokens the tokenizer uses
 
 
 @dataclass(frozen=True, kw_only=True)
