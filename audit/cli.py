@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from audit import terminal
-from audit.errors import AuditError, UsageError
+from audit.errors import AuditError, ResourceError, UsageError
 from audit.pipeline import DEFAULT_MODEL, Request
 from audit.progress import ConsoleReporter
 from audit.runs import RunFolder, find_run
@@ -359,8 +359,12 @@ def version() -> None:
 
 @contextmanager
 def _progress() -> Iterator[ConsoleReporter]:
-    with ConsoleReporter(terminal.err) as reporter:
-        yield reporter
+    try:
+        with ConsoleReporter(terminal.err) as reporter:
+            yield reporter
+    except KeyboardInterrupt:
+        terminal.line("stopped; the same command goes on where it was", console=terminal.err)
+        raise
 
 
 def main() -> None:
@@ -368,8 +372,8 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except AuditError as error:
-        terminal.line(f"plural-audit: {error}", console=terminal.err)
+        terminal.line(f"plural-audit: {' '.join(str(error).split())}", console=terminal.err)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        terminal.line("stopped; the same command goes on where it was", console=terminal.err)
-        sys.exit(130)
+    except OSError as error:
+        terminal.line(f"plural-audit: {error.filename or 'a file'}: {error.strerror or error}", console=terminal.err)
+        sys.exit(ResourceError.exit_code)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -19,15 +20,19 @@ from typing import Any
 import pandas as pd
 
 from audit import findings as findings_of
-from audit.errors import UsageError
+from audit.errors import ModelError, ResourceError, RunError, UsageError
 from audit.progress import Reporter, Silent
 from audit.records import Evidence, Finding, Item, Manifest, ModelRecord, NoiseFloor, Suite, as_dict
-from audit.runs import TABLES, RunFolder, ShardCache, cache_folder, canonical
+from audit.runs import TABLES, RunFolder, ShardCache, cache_folder, run_id_of
 from audit.suites import list_builtin, load_suite, written_languages
 
 DEFAULT_MODEL = "gemma-3-270m"
-# Libraries whose version can change a number.
-LIBRARIES = ("torch", "transformers", "tokenizers")
+OWN_NAME = "plural-audit"
+# Whose versions can change a number: of the evidence, and of what is made of it.
+OBSERVING = ("torch", "transformers", "tokenizers")
+WEIGHING = (OWN_NAME, "numpy", "scipy", "statsmodels", "pandas")
+# Raise when scoring changes what the numbers are: every cached shard is then computed anew.
+SCORING = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,21 +46,11 @@ class Request:
     dtype: str = "float32"
     device: str = "cpu"
 
-    def command(self) -> str:
-        """The command line that asks for the same."""
-        words = ["plural-audit", "run", "--model", self.model]
-        words += [word for suite in self.suites for word in ("--suite", suite)]
-        words += ["--languages", ",".join(self.languages)] if self.languages else []
-        words += ["--limit", str(self.limit)] if self.limit is not None else []
-        words += ["--dtype", self.dtype] if self.dtype != "float32" else []
-        words += ["--device", self.device] if self.device != "cpu" else []
-        return shlex.join(words)
-
 
 def run(
     request: Request, *, runs: Path = Path("runs"), reporter: Reporter | None = None, accept_terms: bool = False
 ) -> RunFolder:
-    """Gather, weigh, report. A run that is complete and undamaged is returned as it is.
+    """Gather, weigh, report. A run that is complete, undamaged and weighed with these versions is returned as it is.
 
     Args:
         request: what to audit.
@@ -64,10 +59,10 @@ def run(
         accept_terms: accept the licence terms of the model, if it has any, on the user's behalf.
     """
     folder = gather(request, runs=runs, reporter=reporter, accept_terms=accept_terms)
-    if folder.complete and not folder.damaged():
-        return folder
-    weigh(folder, reporter=reporter)
-    report(folder, reporter=reporter)
+    with folder.lock():
+        if folder.weighed_with() != weighing_versions() or folder.damaged():
+            _weigh(folder, reporter or Silent())
+            _report(folder, reporter or Silent())
     return folder
 
 
@@ -82,33 +77,48 @@ def gather(
     Every shard is cached as soon as it is scored: killed at any point, the same call goes on where it was, and the
     tables have the same bytes as those of a run that was never stopped.
     """
-    from audit import models, observe
-
     reporter = reporter or Silent()
     suites = load_suites(request)
     record = prepare_model(request, reporter=reporter, accept_terms=accept_terms)
     manifest = plan(request, record, suites)
     folder = RunFolder(runs / manifest.run_id)
-    if folder.has_evidence and not _damaged_evidence(folder):
-        return folder
-    _log_into(folder, reporter)
+    if not _whole(folder):
+        reporter.log_to(folder.path / "run.log")
+        evidence = _observe(request, manifest, suites, reporter)
+        with folder.lock():
+            if not _whole(folder):  # another process may have gathered the same meanwhile
+                folder.write_evidence(evidence)
+    return folder
+
+
+def _observe(request: Request, manifest: Manifest, suites: Sequence[Suite], reporter: Reporter) -> Evidence:
+    """Every shard from the cache or from the model; the model is loaded only if something is missing."""
+    from audit import models, observe
+
     cache = ShardCache(cache_folder() / "shards")
-    shards = observe.plan_shards(suites, model=record, versions=manifest.versions)
-    todo = [shard for shard in shards if cache.read(shard.key) is None]
-    noise_key = _noise_key(manifest)
-    if todo or cache.read(noise_key) is None:
+    shards = observe.plan_shards(suites, model=manifest.model, versions={**manifest.versions, "scoring": str(SCORING)})
+    kept = {shard.key: cache.read(shard.key) for shard in shards}
+    noise_key = hashlib.sha256(b"noise floor of " + manifest.run_id.encode()).hexdigest()
+    noise = cache.read(noise_key)
+    todo = [shard for shard in shards if kept[shard.key] is None]
+    if todo or noise is None:
         reporter.stage("loading the model")
         audited = models.AuditedModel.load(request.model, dtype=request.dtype, device=request.device)
-        if cache.read(noise_key) is None:
+        if audited.record != manifest.model:
+            raise ModelError(f"{request.model}: its files changed while the run was prepared; run the command again")
+        if noise is None:
             reporter.stage("measuring the noise floor")
-            cache.write(noise_key, as_dict(observe.measure_noise(audited, suites)))
+            floor = observe.measure_noise(audited, suites)
+            noise = {"floor": as_dict(floor) if floor is not None else None}
+            cache.write(noise_key, noise)
         reporter.stage("scoring items", total=sum(len(shard.items) for shard in todo))
         for shard in todo:
-            result = observe.score_shard(audited, shard)
-            cache.write(shard.key, as_dict(result))
+            scored = as_dict(observe.score_shard(audited, shard))
+            cache.write(shard.key, scored)
+            kept[shard.key] = scored
             reporter.advance(len(shard.items))
-    folder.write_evidence(_merge(manifest, suites, shards, cache, noise_key))
-    return folder
+    floor_of = NoiseFloor(**noise["floor"]) if noise["floor"] is not None else None
+    return _merge(replace(manifest, noise_floor=floor_of), suites, shards, kept)
 
 
 def prepare_model(request: Request, *, reporter: Reporter, accept_terms: bool) -> ModelRecord:
@@ -119,12 +129,16 @@ def prepare_model(request: Request, *, reporter: Reporter, accept_terms: bool) -
     if accept_terms and text is not None:
         reporter.say(text)
         reporter.say(f"Accepted: {models.accept_terms(request.model)}")
-    stages: set[str] = set()
+    begun: dict[str, int] = {}
 
-    def tell(stage: str, _share: float) -> None:
-        if stage not in stages:
-            stages.add(stage)
-            reporter.stage(f"preparing the model: {stage}")
+    def tell(stage: str, share: float) -> None:
+        if stage not in begun:
+            begun[stage] = 0
+            reporter.stage(f"preparing the model: {stage}", total=100)
+        percent = int(100 * share)
+        if percent > begun[stage]:
+            reporter.advance(percent - begun[stage])
+            begun[stage] = percent
 
     return models.prepare(request.model, dtype=request.dtype, device=request.device, progress=tell)
 
@@ -149,7 +163,14 @@ def load_suites(request: Request) -> tuple[Suite, ...]:
         chosen = [language for language in languages if not request.languages or language in request.languages]
         if chosen:
             suites.append(_limited(load_suite(name, languages=chosen), request.limit))
+    called = [suite.record.name for suite in suites]
+    if len(set(called)) < len(called):
+        raise UsageError(f"--suite: two suites are called {_first_double(called)}; rename one in its suite.toml")
     return tuple(suites)
+
+
+def _first_double(names: Sequence[str]) -> str:
+    return next(name for place, name in enumerate(names) if name in names[:place])
 
 
 def _limited(suite: Suite, limit: int | None) -> Suite:
@@ -163,54 +184,61 @@ def _limited(suite: Suite, limit: int | None) -> Suite:
 
 def plan(request: Request, model: ModelRecord, suites: Sequence[Suite]) -> Manifest:
     """What the run will rest on; its id is the digest of that."""
-    from audit.observe.shards import SCORING
-
-    settings: dict[str, Any] = {"limit": request.limit, "scoring": SCORING, "command": request.command()}
-    versions = {name: importlib.metadata.version(name) for name in LIBRARIES}
-    languages = tuple(sorted({language for suite in suites for language in suite.languages}))
     manifest = Manifest(
         run_id="",
         model=model,
         suites=tuple(suite.record for suite in suites),
-        languages=languages,
-        settings=settings,
-        versions=versions,
+        languages=tuple(sorted({language for suite in suites for language in suite.languages})),
+        settings={"limit": request.limit, "scoring": SCORING},
+        versions=_versions(OBSERVING),
     )
-    return replace(manifest, run_id=_digest(manifest)[:12])
+    return replace(manifest, run_id=run_id_of(manifest))
 
 
-def _digest(manifest: Manifest) -> str:
-    """Digest of what decides the numbers: not of how the model was named or the command spelled."""
-    content = as_dict(manifest)
-    del content["model"]["ref"], content["settings"]["command"]
-    return hashlib.sha256(canonical(content)).hexdigest()
+def command_of(manifest: Manifest) -> str:
+    """The command line that asks for the same. Local models and suites are named without their folders."""
+    model, suites = manifest.model, [suite.name for suite in manifest.suites]
+    words = ["plural-audit", "run", "--model", model.ref]
+    if set(suites) != set(list_builtin()):
+        words += [word for name in suites for word in ("--suite", name)]
+    words += ["--languages", ",".join(manifest.languages)]
+    limit = manifest.settings.get("limit")
+    words += ["--limit", str(limit)] if limit is not None else []
+    words += ["--dtype", model.dtype] if model.dtype != "float32" else []
+    words += ["--device", model.device] if model.device != "cpu" else []
+    return shlex.join(words)
 
 
-def _merge(
-    manifest: Manifest, suites: Sequence[Suite], shards: Sequence[Any], cache: ShardCache, noise_key: str
-) -> Evidence:
-    rows: dict[str, list[tuple[Any, ...]]] = {"observations": [], "exclusions": []}
+def weighing_versions() -> dict[str, str]:
+    """What decides findings and report, given the evidence."""
+    return _versions(WEIGHING)
+
+
+def _versions(names: Sequence[str]) -> dict[str, str]:
+    missing = [name for name in names if importlib.util.find_spec(name.replace("-", "_")) is None and name != OWN_NAME]
+    if missing:
+        raise ResourceError(f"{missing[0]} is not installed; pip install 'plural-audit[models,report]'")
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+def _merge(manifest: Manifest, suites: Sequence[Suite], shards: Sequence[Any], kept: Mapping[str, Any]) -> Evidence:
+    observations, exclusions = [], []
     for shard in shards:
-        kept = cache.read(shard.key)
-        assert kept is not None, f"shard {shard.key} vanished from the cache while the run was going on"
-        rows["observations"] += [(shard.suite, shard.language, *row) for row in kept["observations"]]
-        rows["exclusions"] += [(shard.suite, shard.language, item, "observe", why) for item, why in kept["exclusions"]]
-    quarantined = [
+        of = (shard.suite, shard.language)
+        observations += [(*of, *row) for row in kept[shard.key]["observations"]]
+        exclusions += [(*of, item, "observe", why) for item, why in kept[shard.key]["exclusions"]]
+    exclusions += [
         (suite.record.name, item.language, item.id, "lint", item.quarantine)
         for suite in suites
         for item in suite.items
         if item.quarantine
     ]
-    rows["exclusions"] += quarantined
-    noise = cache.read(noise_key)
-    assert noise is not None
+    items = [_item_row(suite, item) for suite in suites for item in suite.items]
     return Evidence(
-        manifest=replace(manifest, noise_floor=NoiseFloor(**noise)),
-        observations=pd.DataFrame(rows["observations"], columns=list(TABLES["observations"])),
-        items=pd.DataFrame(
-            [_item_row(suite, item) for suite in suites for item in suite.items], columns=list(TABLES["items"])
-        ),
-        exclusions=pd.DataFrame(rows["exclusions"], columns=list(TABLES["exclusions"])),
+        manifest=manifest,
+        observations=pd.DataFrame(observations, columns=list(TABLES["observations"])),
+        items=pd.DataFrame(items, columns=list(TABLES["items"])),
+        exclusions=pd.DataFrame(exclusions, columns=list(TABLES["exclusions"])),
     )
 
 
@@ -241,64 +269,57 @@ def _item_row(suite: Suite, item: Item) -> Mapping[str, Any]:
     }
 
 
-def _noise_key(manifest: Manifest) -> str:
-    return hashlib.sha256(b"noise" + manifest.run_id.encode()).hexdigest()
-
-
-def _damaged_evidence(folder: RunFolder) -> bool:
-    """Whether evidence that is there cannot be read as it was written; then it is gathered again from the cache."""
-    from audit.errors import RunError
-
+def _whole(folder: RunFolder) -> bool:
+    """Whether the evidence is there and can be read as it was written; otherwise it is made again, from the cache."""
     try:
         folder.read_evidence()
     except RunError:
-        return True
-    return False
-
-
-def _log_into(folder: RunFolder, reporter: Reporter) -> None:
-    log_to = getattr(reporter, "log_to", None)
-    if log_to is not None:
-        log_to(folder.path / "run.log")
+        return False
+    return True
 
 
 # --- weigh, report ---------------------------------------------------------------------------
 
 
 def weigh(folder: RunFolder, *, reporter: Reporter | None = None) -> tuple[Finding, ...]:
-    """Findings from the evidence of a run, written to `findings.json`. Never imports torch."""
-    (reporter or Silent()).stage("weighing the evidence")
-    found = findings_of.weigh(folder.read_evidence())
-    folder.write_result("findings.json", findings_of.to_json(found).encode())
-    folder.seal()
-    return found
+    """Findings from the evidence of a run, written to `findings.json`; a report on older findings is removed."""
+    with folder.lock():
+        return _weigh(folder, reporter or Silent())
 
 
 def report(folder: RunFolder, *, reporter: Reporter | None = None) -> Path:
-    """The PDF of a run that has been weighed; returns its path."""
+    """The PDF of a run that has been weighed; with it the run is complete. Returns its path."""
+    with folder.lock():
+        return _report(folder, reporter or Silent())
+
+
+def _weigh(folder: RunFolder, reporter: Reporter) -> tuple[Finding, ...]:
+    reporter.stage("weighing the evidence")
+    found = findings_of.weigh(folder.read_evidence())
+    folder.write_result("findings.json", findings_of.to_json(found).encode())
+    return found
+
+
+def _report(folder: RunFolder, reporter: Reporter) -> Path:
     from reports import build_pdf
 
-    (reporter or Silent()).stage("writing the report")
-    evidence = folder.read_evidence()
-    found = read_findings(folder)
+    reporter.stage("writing the report")
+    evidence, found = folder.read_evidence(), read_findings(folder)
     folder.unseal()
-    build_pdf(
-        folder.path / "report.pdf",
-        evidence=evidence,
-        findings=found,
-        command=str(evidence.manifest.settings["command"]),
-    )
-    folder.seal()
-    return folder.path / "report.pdf"
+    path = folder.path / "report.pdf"
+    build_pdf(path, evidence=evidence, findings=found, command=command_of(evidence.manifest))
+    folder.seal(versions=weighing_versions())
+    return path
 
 
 def read_findings(folder: RunFolder) -> tuple[Finding, ...]:
     """The findings of a run.
 
     Raises:
-        UsageError: it has not been weighed yet.
+        RunError: it has not been weighed yet, or was changed after it was sealed.
     """
+    folder.require_undamaged()
     file = folder.path / "findings.json"
     if not file.is_file():
-        raise UsageError(f"{file}: not there; weigh the run first: plural-audit weigh {folder.path}")
+        raise RunError(f"{file}: not there; weigh the run first: plural-audit weigh {folder.path}")
     return findings_of.from_json(file.read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,9 @@ class Reporter(Protocol):
     def say(self, message: str) -> None:
         """A fact worth a line."""
 
+    def log_to(self, file: Path) -> None:
+        """Keep what is told from now on in a file too."""
+
 
 class Silent:
     """Says nothing."""
@@ -38,6 +42,9 @@ class Silent:
         """Nothing."""
 
     def say(self, message: str) -> None:
+        """Nothing."""
+
+    def log_to(self, file: Path) -> None:
         """Nothing."""
 
 
@@ -71,8 +78,9 @@ class ConsoleReporter:
 
     def log_to(self, file: Path) -> None:
         """Write every further line to `file` too, with the time of day."""
-        file.parent.mkdir(parents=True, exist_ok=True)
         self._log = file
+        with contextlib.suppress(OSError):  # what cannot be logged is said when the first line fails
+            file.parent.mkdir(parents=True, exist_ok=True)
 
     def stage(self, name: str, total: int | None = None) -> None:
         """Begin a stage; the last one keeps its place on screen."""
@@ -107,8 +115,13 @@ class ConsoleReporter:
         if always or not self._console.is_terminal:
             self._console.print(text, highlight=False, markup=False, soft_wrap=True)
         if self._log is not None:
-            with self._log.open("a", encoding="utf-8") as log:
-                log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {text}\n")
+            try:
+                with self._log.open("a", encoding="utf-8") as log:
+                    log.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {text}\n")
+            except OSError as error:
+                # A log is not worth an audit.
+                file, self._log = self._log, None
+                self._line(f"{file}: cannot be written ({error.strerror}); going on without a log", always=True)
 
 
 class _RateColumn(ProgressColumn):

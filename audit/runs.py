@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import filelock
 import pandas as pd
 import platformdirs
 
@@ -49,7 +50,8 @@ ORDER: Mapping[str, list[str]] = {
     "items": ["suite", "language", "item"],
     "exclusions": ["suite", "language", "item", "stage", "reason"],
 }
-RESULTS = ("findings.json", "report.pdf")
+EVIDENCE_FILES = (*(f"{name}.parquet" for name in TABLES), "observations.csv")
+RESULTS = ("findings.json", "report.pdf")  # each rests on those before it
 
 
 def cache_folder() -> Path:
@@ -71,23 +73,28 @@ def canonical(content: Any) -> bytes:
 
 @contextlib.contextmanager
 def whole_or_absent(path: Path) -> Iterator[Path]:
-    """A temporary path in the same folder that becomes `path` when the block ends well, and vanishes otherwise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    """A temporary path in the same folder that becomes `path` when the block ends well, and vanishes otherwise.
+
+    Raises:
+        ResourceError: the file system refuses.
+    """
+    temporary: Path | None = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        raise ResourceError(
-            f"{path}: cannot be written ({error.strerror}); free some space or choose another folder"
-        ) from error
+        fact = error.strerror or str(error)
+        raise ResourceError(f"{path}: cannot be written ({fact}); free some space or choose another folder") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 # --- cache of shards -------------------------------------------------------------------------
@@ -124,19 +131,43 @@ class ShardCache:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run on disk."""
+    """One run on disk. Whoever writes into it holds `lock()`."""
 
     path: Path
 
-    @property
-    def complete(self) -> bool:
-        """Whether the run ended: its `run.json` is there."""
-        return (self.path / "run.json").is_file()
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes from writing into the folder; waits until they are done."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            held = filelock.FileLock(self.path / ".lock")
+            held.acquire()
+        except OSError as error:
+            fact = error.strerror or str(error)
+            raise ResourceError(
+                f"{self.path}: cannot be written ({fact}); choose another folder with --runs"
+            ) from error
+        try:
+            yield
+        finally:
+            held.release()
 
     @property
     def has_evidence(self) -> bool:
         """Whether gathering ended: its `evidence.json` is there."""
         return (self.path / "evidence.json").is_file()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run ended: `run.json` is there, readable, and names every result."""
+        try:
+            return set(RESULTS) <= set(self._sealed()["sha256"])
+        except RunError:
+            return False
+
+    def weighed_with(self) -> Mapping[str, str]:
+        """Versions of what weighed and reported a complete run; empty for one that is not."""
+        return dict(self._sealed()["versions"]) if self.complete else {}
 
     def write_evidence(self, evidence: Evidence) -> None:
         """Write the tables, then `evidence.json`. What rested on older evidence is removed first."""
@@ -149,39 +180,56 @@ class RunFolder:
                 table.to_parquet(temporary, index=False)
         with whole_or_absent(self.path / "observations.csv") as temporary:
             _safe_for_spreadsheets(ordered(evidence.observations, "observations")).to_csv(temporary, index=False)
-        files = {f"{name}.parquet": sha256_of(self.path / f"{name}.parquet") for name in TABLES}
-        self._write_json("evidence.json", {"manifest": as_dict(evidence.manifest), "sha256": files})
+        content = {
+            "manifest": as_dict(evidence.manifest),
+            "sha256": {name: sha256_of(self.path / name) for name in EVIDENCE_FILES},
+        }
+        self._write_json("evidence.json", {**content, "digest": hashlib.sha256(canonical(content)).hexdigest()})
 
     def read_evidence(self) -> Evidence:
-        """The evidence, its tables checked against their digests.
+        """The evidence, every file of it checked against its digest.
 
         Raises:
             RunError: no evidence here, or a file that is not the one that was written.
         """
-        content = self._read_json("evidence.json", "gather it first: plural-audit gather")
-        tables = {}
-        for name, columns in TABLES.items():
-            file = self.path / f"{name}.parquet"
+        content = self._read_json("evidence.json", "gather it first: plural-audit gather", keys=("manifest", "sha256"))
+        digest = content.pop("digest", None)
+        manifest = manifest_from_dict(content["manifest"])
+        if digest != hashlib.sha256(canonical(content)).hexdigest() or manifest.run_id != run_id_of(manifest):
+            raise RunError(f"{self.path / 'evidence.json'}: not what was gathered; restore the file or gather again")
+        for name in EVIDENCE_FILES:
+            file = self.path / name
             if not file.is_file():
                 raise RunError(f"{file}: missing; the evidence is not whole, gather it again")
-            if sha256_of(file) != content["sha256"].get(file.name):
+            if sha256_of(file) != content["sha256"].get(name):
                 raise RunError(f"{file}: not the bytes that were gathered; restore the file or gather again")
-            tables[name] = pd.read_parquet(file).astype(dict(columns))
-        return Evidence(manifest=manifest_from_dict(content["manifest"]), **tables)
+        tables = {
+            name: pd.read_parquet(self.path / f"{name}.parquet").astype(dict(columns))
+            for name, columns in TABLES.items()
+        }
+        return Evidence(manifest=manifest, **tables)
 
     def write_result(self, name: str, content: bytes) -> None:
-        """Write one of RESULTS; the run is open again until `seal`."""
-        assert name in RESULTS, name
+        """Write one of RESULTS and remove those that rest on it; the run is open again until `seal`."""
         self.unseal()
+        for later in RESULTS[RESULTS.index(name) + 1 :]:
+            (self.path / later).unlink(missing_ok=True)
         with whole_or_absent(self.path / name) as temporary:
             temporary.write_bytes(content)
 
-    def seal(self) -> None:
-        """Write `run.json`: the digest of every file of the run."""
-        names = ["evidence.json", "observations.csv", *(f"{name}.parquet" for name in TABLES), *RESULTS]
-        files = {name: sha256_of(self.path / name) for name in names if (self.path / name).is_file()}
-        manifest = self._read_json("evidence.json", "gather it first: plural-audit gather")["manifest"]
-        self._write_json("run.json", {"run_id": manifest["run_id"], "sha256": files})
+    def seal(self, *, versions: Mapping[str, str]) -> None:
+        """Write `run.json`: the digest of every file of the run, and what it was weighed with.
+
+        Raises:
+            RunError: a file of the run is missing.
+        """
+        names = ("evidence.json", *EVIDENCE_FILES, *RESULTS)
+        missing = [name for name in names if not (self.path / name).is_file()]
+        if missing:
+            raise RunError(f"{self.path / missing[0]}: missing, so the run is not complete; run the same command again")
+        files = {name: sha256_of(self.path / name) for name in names}
+        manifest = self._read_json("evidence.json", "gather it first", keys=("manifest",))["manifest"]
+        self._write_json("run.json", {"run_id": manifest["run_id"], "sha256": files, "versions": dict(versions)})
 
     def unseal(self) -> None:
         """Take `run.json` away before anything changes."""
@@ -189,53 +237,83 @@ class RunFolder:
 
     def damaged(self) -> tuple[str, ...]:
         """Files of a complete run that are missing or not the bytes that `run.json` names."""
-        recorded: dict[str, str] = self._read_json("run.json", "the run is not complete: plural-audit run")["sha256"]
+        recorded: dict[str, str] = self._sealed()["sha256"]
         return tuple(
             name
             for name, digest in sorted(recorded.items())
             if not (self.path / name).is_file() or sha256_of(self.path / name) != digest
         )
 
+    def require_undamaged(self) -> None:
+        """Refuse a complete run in which a byte was changed.
+
+        Raises:
+            RunError: naming the first such file.
+        """
+        if self.complete and (damaged := self.damaged()):
+            raise RunError(f"{self.path / damaged[0]}: changed after the run was sealed; run it again or restore it")
+
+    def _sealed(self) -> dict[str, Any]:
+        return self._read_json("run.json", "the run is not complete: plural-audit run", keys=("sha256", "versions"))
+
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
         with whole_or_absent(self.path / name) as temporary:
             temporary.write_text(text + "\n", encoding="utf-8")
 
-    def _read_json(self, name: str, way_out: str) -> dict[str, Any]:
+    def _read_json(self, name: str, way_out: str, *, keys: Sequence[str]) -> dict[str, Any]:
         file = self.path / name
         try:
-            content: dict[str, Any] = json.loads(file.read_bytes())
+            content = json.loads(file.read_bytes())
         except FileNotFoundError:
             raise RunError(f"{file}: not there; {way_out}") from None
         except ValueError:
-            raise RunError(f"{file}: not JSON; the run is damaged, gather it again") from None
+            raise RunError(f"{file}: not JSON; remove it and run the same command again") from None
+        if not isinstance(content, dict) or any(not isinstance(content.get(key), dict) for key in keys):
+            raise RunError(f"{file}: lacks {' or '.join(keys)}; remove it and run the same command again")
         return content
 
 
 def find_run(reference: str, *, runs: Path) -> RunFolder:
-    """A run by its folder, by the start of its id, or "last" for the newest complete one.
+    """A run by its folder, by the start of its id, or "last" for the newest complete one (else the newest gathered).
 
     Raises:
         RunError: none, or more than one, fits.
     """
-    if Path(reference).is_dir():
+    if reference and (Path(reference) / "evidence.json").is_file():
         return RunFolder(Path(reference))
-    known = sorted(runs.glob("*/evidence.json"), key=lambda file: file.stat().st_mtime)
+    known = [RunFolder(file.parent) for file in runs.glob("*/evidence.json")]
     if reference == "last":
         if not known:
             raise RunError(f"{runs}: no runs here; make one: plural-audit run")
-        return RunFolder(known[-1].parent)
-    fitting = [file.parent for file in known if file.parent.name.startswith(reference)]
+        return max(known, key=lambda run: (run.complete, (run.path / "evidence.json").stat().st_mtime))
+    fitting = [run for run in known if reference and run.path.name.startswith(reference)]
     if len(fitting) != 1:
-        names = ", ".join(file.parent.name for file in known) or "none"
+        names = ", ".join(sorted(run.path.name for run in known)) or "none"
         fact = "fits no run" if not fitting else "fits several runs"
-        raise RunError(f"{reference}: {fact} in {runs} (there: {names}); give a folder or the start of one id")
-    return RunFolder(fitting[0])
+        raise RunError(f"{reference!r}: {fact} in {runs} (there: {names}); give a folder or the start of one id")
+    return fitting[0]
+
+
+def run_id_of(manifest: Manifest) -> str:
+    """Digest of what decides the numbers: not of how the model was named, nor of what was measured."""
+    model = manifest.model
+    content = {
+        "model": [model.weights_sha256, model.tokenizer_sha256, model.config_sha256, model.dtype, model.device],
+        "suites": [[suite.name, suite.digest] for suite in manifest.suites],
+        "languages": manifest.languages,
+        "settings": dict(manifest.settings),
+        "versions": dict(manifest.versions),
+    }
+    return hashlib.sha256(canonical(content)).hexdigest()[:12]
 
 
 def ordered(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """A table of Evidence with exactly its columns, their types, and its one order of rows."""
     columns = TABLES[name]
+    if name != "exclusions" and table.duplicated(ORDER[name]).any():
+        twice = ", ".join(map(str, table.loc[table.duplicated(ORDER[name]), ORDER[name]].iloc[0]))
+        raise RunError(f"{name}: two rows for {twice}; two suites of one name? rename one of them")
     return table[list(columns)].astype(dict(columns)).sort_values(ORDER[name], kind="stable", ignore_index=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -12,6 +13,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from audit.records import Estimate, Finding, Manifest, Scope, Undefined, Verdict
 from audit.suites import language_name
@@ -35,8 +37,13 @@ SHORT = {
 
 
 def line(text: str, *, console: Console = out) -> None:
-    """One line as it is: no markup, no colours guessed, no wrapping."""
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    """One line as it is: no markup, no colours guessed, no wrapping, no control characters."""
+    console.print(harmless(text), highlight=False, markup=False, soft_wrap=True)
+
+
+def harmless(text: str) -> str:
+    """Text without the control characters by which a terminal can be made to do things."""
+    return "".join(sign for sign in text if sign in "\n\t" or unicodedata.category(sign) != "Cc")
 
 
 def as_json(content: Any) -> None:
@@ -50,8 +57,8 @@ def rows(content: Sequence[Mapping[str, Any]]) -> None:
     for column in content[0] if content else ():
         grid.add_column(column.replace("_", " "), overflow="fold")
     for row in content:
-        grid.add_row(*("" if cell is None else str(cell) for cell in row.values()))
-    out.print(grid, markup=False)
+        grid.add_row(*(Text("" if cell is None else harmless(str(cell))) for cell in row.values()))
+    out.print(grid)
 
 
 def findings(manifest: Manifest, found: Sequence[Finding], *, everything: bool) -> None:
@@ -86,7 +93,7 @@ def _family(title: str, group: Sequence[Finding], labels: Mapping[str, str]) -> 
     grid.add_column("verdict", no_wrap=True)
     for one in group:
         verdict = f"{MARKS[one.verdict]} {SHORT[one.verdict]}"
-        grid.add_row(_about(one.measurement.scope, labels), *_figures(one), verdict)
+        grid.add_row(Text(harmless(_about(one.measurement.scope, labels))), *_figures(one), verdict)
     out.print(grid)
     for reason in sorted({result.reason for result in results if isinstance(result, Undefined)}):
         line(f"  undefined: {reason}")

@@ -11,9 +11,16 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
 
+from audit.findings import FAMILY_LEVEL
+from audit.measures import MEASURES
+from audit.measures.competence import BAR
+from audit.measures.statistics import ALPHA
 from audit.records import Estimate, Evidence, Finding, Kind, SuiteRecord, Undefined, Verdict
 from audit.suites.languages import language_name
+from reports.beside import beside
 from reports.blocks import (
     Block,
     Bullets,
@@ -29,7 +36,7 @@ from reports.blocks import (
     Table,
     Text,
 )
-from reports.items import UNITS, Effects, Wordings
+from reports.items import Effects, Wordings
 from reports.words import (
     SCOPE_TITLES,
     all_labels,
@@ -45,7 +52,7 @@ from reports.words import (
 
 MOST_EVIDENCE = 25  # findings with their items; the rest is in findings.json
 MOST_ITEMS = 3
-MOST_SENTENCES = 12  # per measure
+MOST_SENTENCES = 6  # per measure
 MOST_ROWS = 150  # per table
 MOST_IN_SUMMARY = 6
 STRENGTH = tuple(Verdict)  # evidence first
@@ -59,13 +66,19 @@ MODEL_WORDS = {
     "tokenizer_sha256": "Tokenizer, SHA-256",
     "licence_accepted": "Terms accepted",
 }
-ABILITY = (Kind.COMPETENCE, Kind.PARALLEL)  # they tell whether the model reads a language, not how it treats people
+APPENDIX = "Appendix: all exploratory estimates"
+CHECKS = "Checks of the instrument"
+# They tell whether a number can be trusted, not how the model treats people: never a result, never counted as one.
+INSTRUMENT = ("competence", "bits_per_byte", "control_effect", "content_tracking", "paraphrase_agreement")
+SIZE_WITHIN_A_LANGUAGE = ("nats", "bits per byte")  # units whose sizes no picture may set side by side
+BECAUSE, AFTER_BECAUSE = ": not interpretable, because ", "; finding nothing here would not be good news."
+FOUND = "would have been found in four of five such audits"
 
 VERDICT_MEANING = {
     Verdict.EVIDENCE: "The effect is larger than chance, noise and the number of questions asked can explain. It says "
     "that the model does this on these items; it does not say how often people meet it.",
-    Verdict.NO_EVIDENCE: "Nothing was found, and there were enough items that an effect which matters would have been "
-    "seen. It is no promise about smaller effects or other wordings.",
+    Verdict.NO_EVIDENCE: f"Nothing was found, although an effect that matters {FOUND}. It is no promise about smaller "
+    "effects or other wordings, and one audit in five would have missed it.",
     Verdict.INSUFFICIENT: "Too few independent items, or too much spread, to say yes or no. It is not good news and "
     "not bad news.",
     Verdict.NOT_INTERPRETABLE: "The model does not read this language, or the suite does not work on it, well enough "
@@ -100,16 +113,17 @@ def report(
         blocks=(
             *_summary(case),
             *_how_to_read(),
-            *_competence(case),
+            *_checks(case),
             *_measures(case),
-            *_evidence_pages(case),
-            *_provenance(case),
-            *_exclusions(case),
+            *_evidence_pages(case, confirmatory=True, title="The items behind the findings"),
             *_limits(case),
             *_methods(case),
+            *_provenance(case),
+            *_exclusions(case),
             *_manifest(case),
             *_reproduction(case),
             *_licences(case),
+            *_appendix(case),
         ),
     )
 
@@ -137,28 +151,14 @@ class _Case:
         names = {finding.measurement.scope.suite} - {""} or {i.split("/")[0] for i in finding.measurement.items}
         return tuple(suite for suite in self.evidence.manifest.suites if suite.name in names)
 
-    def is_ability(self, finding: Finding) -> bool:
-        """Whether a finding says how well the model reads a language, and nothing about people."""
-        suites = self.suites_of(finding)
-        return bool(suites) and all(suite.kind in ABILITY for suite in suites)
-
     @functools.cached_property
-    def ability(self) -> tuple[Finding, ...]:
-        return tuple(f for f in self.findings if self.is_ability(f))
+    def checks(self) -> tuple[Finding, ...]:
+        """Findings on the instrument itself."""
+        return tuple(f for f in self.findings if f.measurement.measure in INSTRUMENT)
 
     @functools.cached_property
     def substance(self) -> tuple[Finding, ...]:
-        return tuple(f for f in self.findings if not self.is_ability(f))
-
-    def unreadable(self) -> tuple[str, ...]:
-        """Languages in which every finding about one language alone is not interpretable."""
-        alone = [f for f in self.substance if f.measurement.scope.language and not f.measurement.scope.other_language]
-        return tuple(
-            code
-            for code in self.languages
-            if (verdicts := {f.verdict for f in alone if f.measurement.scope.language == code})
-            and verdicts == {Verdict.NOT_INTERPRETABLE}
-        )
+        return tuple(f for f in self.findings if f.measurement.measure not in INSTRUMENT)
 
 
 # --- title page and summary --------------------------------------------------------------------
@@ -188,10 +188,8 @@ def _verdict_counts(findings: Iterable[Finding]) -> tuple[tuple[Verdict, int], .
 
 def _counted_text(case: _Case) -> str:
     text = f"Findings by verdict: {len(case.substance)} in all."
-    if case.ability:
-        text += (
-            f" The {len(case.ability)} findings on reading competence are told apart from them and not counted here."
-        )
+    if case.checks:
+        text += f" The {len(case.checks)} checks of the instrument are told apart from them and not counted here."
     return text
 
 
@@ -203,7 +201,7 @@ def _summary(case: _Case) -> tuple[Block, ...]:
         *_standing_out(case),
         Heading(text="What was looked for and not found", level=2),
         *_not_found(case),
-        Heading(text="Where the model could not be read", level=2),
+        Heading(text="What cannot be interpreted, and why", level=2),
         *_unread(case),
         Heading(text="Before you use these numbers", level=2),
         Text(text=_warning(case)),
@@ -216,8 +214,8 @@ def _opening(case: _Case) -> str:
     return (
         f"{case.evidence.manifest.model.name} was asked {len(case.evidence.manifest.suites)} sets of questions in "
         f"{len(case.languages)} languages. Of the {len(planned)} findings that were fixed before the run, "
-        f"{counts[Verdict.EVIDENCE]} have evidence of an effect, {counts[Verdict.NO_EVIDENCE]} found none although it "
-        f"would have been seen, {counts[Verdict.INSUFFICIENT]} lack evidence either way, and "
+        f"{counts[Verdict.EVIDENCE]} have evidence of an effect, {counts[Verdict.NO_EVIDENCE]} found none although an "
+        f"effect that matters {FOUND}, {counts[Verdict.INSUFFICIENT]} lack evidence either way, and "
         f"{counts[Verdict.NOT_INTERPRETABLE]} cannot be interpreted. The other {len(case.substance) - len(planned)} "
         "findings are exploratory: leads to follow, not results."
     )
@@ -281,31 +279,94 @@ def _not_found(case: _Case) -> tuple[Block, ...]:
 
 
 def _unread(case: _Case) -> tuple[Block, ...]:
-    unreadable = case.unreadable()
-    partly = Counter(
+    """Languages that fail, languages that nobody tested, and what else is barred, with the findings' own reasons."""
+    failed, untested = _failed(case), _untested(case)
+    blocks: list[Block] = []
+    if failed:
+        blocks.append(
+            Text(
+                text="Languages that the model was found not to read well enough: "
+                f"{listed(map(language_name, failed))}. Its answers there mean nothing, which is itself a result for "
+                "the people who speak them."
+            )
+        )
+    if untested:
+        blocks.append(
+            Text(
+                text="Languages in which reading was not tested, so that nobody knows whether the model reads them: "
+                f"{listed(map(language_name, untested))}."
+            )
+        )
+    other = _barred_otherwise(case, without={*failed, *untested})
+    if other:
+        columns = (
+            Column(title="Why other findings cannot be interpreted", width=5),
+            Column(title="Findings", width=2.6),
+            Column(title="Languages", width=2.4),
+        )
+        blocks.append(Table(columns=columns, rows=other))
+    return tuple(blocks) or (Text(text="Every finding could be interpreted in every language asked."),)
+
+
+def _failed(case: _Case) -> tuple[str, ...]:
+    """Languages whose competence was measured and does not pass."""
+    return tuple(
         f.measurement.scope.language
-        for f in case.substance
-        if f.verdict is Verdict.NOT_INTERPRETABLE and f.measurement.scope.language not in unreadable
+        for f in case.checks
+        if f.measurement.measure == "competence"
+        and isinstance(f.measurement.result, Estimate)
+        and f.verdict is not Verdict.EVIDENCE
     )
-    texts: list[str] = []
-    if unreadable:
-        texts.append(
-            f"Not interpretable in any single-language finding: {listed(map(language_name, unreadable))}. The model "
-            "does not read these languages well enough for its answers to mean anything, which is itself a result for "
-            "the people who speak them."
+
+
+def _untested(case: _Case) -> tuple[str, ...]:
+    """Languages that something was asked in, with no number for competence."""
+    tested = {
+        f.measurement.scope.language
+        for f in case.checks
+        if f.measurement.measure == "competence" and isinstance(f.measurement.result, Estimate)
+    }
+    asked = {
+        code for f in case.findings for code in (f.measurement.scope.language, f.measurement.scope.other_language)
+    } - {""}
+    return tuple(sorted(asked - tested))
+
+
+def _barred_otherwise(case: _Case, *, without: set[str]) -> tuple[tuple[str, str, str], ...]:
+    """(reason, how many findings of each measure, languages) of what is barred though the model reads the languages."""
+    measures: dict[str, Counter[str]] = {}
+    languages: dict[str, list[str]] = {}
+    for finding in case.substance:
+        scope = finding.measurement.scope
+        codes = [code for code in (scope.language, scope.other_language) if code]
+        if finding.verdict is not Verdict.NOT_INTERPRETABLE or without & set(codes):
+            continue
+        reason = _reason(finding)
+        names = [language_name(code) for code in codes]
+        named = [name for name in names if f"in {name} " in reason] or names
+        for name in named:
+            reason = reason.replace(f"in {name} ", "")
+        measures.setdefault(reason, Counter())[humanised(finding.measurement.measure)] += 1
+        known = languages.setdefault(reason, [])
+        known += [name for name in named or ["all readable ones, pooled"] if name not in known]
+    order = sorted(measures, key=lambda reason: (-measures[reason].total(), reason))
+    return tuple(
+        (
+            case.spelled_out(reason[:1].upper() + reason[1:]),
+            listed(f"{name} ({n})" for name, n in measures[reason].items()),
+            listed(languages[reason]),
         )
-    named = {code: n for code, n in sorted(partly.items()) if code}
-    if named:
-        texts.append(
-            "Some findings are not interpretable: "
-            + listed(f"{language_name(c)} ({n})" for c, n in named.items())
-            + "."
-        )
-    if partly[""]:
-        texts.append(f"Not interpretable and not about a single language: {partly['']}.")
-    return tuple(Text(text=t) for t in texts) or (
-        Text(text="Every finding could be interpreted in every language asked."),
+        for reason in order
     )
+
+
+def _reason(finding: Finding) -> str:
+    """The finding's own reason, from its sentence; or else why it has no number."""
+    _, found, rest = finding.sentence.partition(BECAUSE)
+    if found:
+        return rest.removesuffix(AFTER_BECAUSE)
+    result = finding.measurement.result
+    return result.reason if isinstance(result, Undefined) else finding.sentence
 
 
 def _warning(case: _Case) -> str:
@@ -339,19 +400,33 @@ def _how_to_read() -> tuple[Block, ...]:
     )
 
 
-def _competence(case: _Case) -> tuple[Block, ...]:
-    head = Heading(text="Which languages the model reads", level=1)
-    if not case.ability:
-        text = "No competence suite was asked, so this run does not say which languages the model reads."
-        return (head, Text(text=text))
-    intro = (
-        "Before anything else: can the model tell a sensible continuation from a broken one in each language? Where it "
-        "cannot, its other answers are not interpretable."
-    )
-    blocks: list[Block] = [head, Text(text=intro)]
-    for measure, group in _by_measure(case.ability).items():
+def _checks(case: _Case) -> tuple[Block, ...]:
+    head = Heading(text=CHECKS, level=1)
+    without = "No competence suite was asked, so this run does not say which languages the model reads."
+    if not case.checks:
+        return (head, Text(text=without))
+    counted = listed(f"{n} {verdict}" for verdict, n in _verdict_counts(case.checks) if n)
+    blocks: list[Block] = [
+        head,
+        Text(
+            text="Before anything else: does the model read each language, and do the suites work on it? What fails "
+            "here bars findings or adds a caveat to them; nothing here says how the model treats people."
+        ),
+        Text(text=f"{len(case.checks)} checks, by verdict: {counted}.", style="small"),
+    ]
+    if all(f.measurement.measure != "competence" for f in case.checks):
+        blocks.append(Text(text=without))
+    groups = _by_measure(case.checks)
+    for measure in sorted(groups, key=INSTRUMENT.index):
+        group = groups[measure]
         blocks += [Heading(text=humanised(measure), level=2), *_asked(case, measure, group)]
-        blocks += _panels(case, measure, group)
+        if measure == "competence":
+            bar = (
+                f"“evidence” means: at least {BAR:.0%} right, and the interval above guessing. Otherwise the language "
+            )
+            blocks.append(Text(text=f"Here {bar}is not interpretable.", style="small"))
+        blocks += _panels(case, measure, group, level=3, drawn=measure == "competence")
+        blocks += [Text(text=text, style="small") for text in _family_texts(group)]
     return tuple(blocks)
 
 
@@ -368,21 +443,52 @@ def _by_measure(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
 def _measures(case: _Case) -> tuple[Block, ...]:
     blocks: list[Block] = []
     for measure, group in _by_measure(case.substance).items():
+        planned = [f for f in group if f.confirmatory]
         blocks.append(Heading(text=humanised(measure), level=1))
         blocks += _asked(case, measure, group)
-        blocks += _panels(case, measure, group)
-        blocks += _sentences(group)
-        blocks += [Text(text=text, style="small") for text in (*_family_texts(group), *_method_texts(group))]
+        blocks += _panels(case, measure, planned, level=2)
+        blocks += beside(measure, case.findings)
+        blocks += [*_sentences(planned or group), *_pointer(group)]
+        blocks += [Text(text=text, style="small") for text in (*_family_texts(planned), *_method_texts(planned))]
     return tuple(blocks) or (
         Heading(text="Measures", level=1),
         Text(text="This run has no findings to show by measure."),
     )
 
 
+def _pointer(group: Sequence[Finding]) -> list[Text]:
+    """Where the exploratory estimates of a measure stand, and how many of them have evidence."""
+    leads = [f for f in group if not f.confirmatory]
+    if not leads:
+        return []
+    tally = Counter(_scope_title(_fields(f)).lower() for f in leads)
+    n = sum(f.verdict is Verdict.EVIDENCE for f in leads)
+    shown = listed(f"{count} {title}" for title, count in tally.items())
+    return [Text(text=f"Exploratory estimates: {shown}; {n} with evidence. Charts and tables: see “{APPENDIX}”.")]
+
+
+def _appendix(case: _Case) -> tuple[Block, ...]:
+    """Charts and tables of the leads, last because they are long and no result."""
+    leads = [f for f in case.substance if not f.confirmatory]
+    if not leads:
+        return ()
+    blocks: list[Block] = [
+        Heading(text=APPENDIX, level=1, new_page=True),
+        Text(
+            text="Leads to follow, not results: these families were not the question that the run was made to answer."
+        ),
+    ]
+    for measure, group in _by_measure(leads).items():
+        blocks.append(Heading(text=f"{humanised(measure)} (exploratory)", level=2))
+        blocks += _panels(case, measure, group, level=3)
+        blocks += [Text(text=text, style="small") for text in (*_family_texts(group), *_method_texts(group))]
+    if any(f.verdict is Verdict.EVIDENCE for f in leads):
+        blocks += _evidence_pages(case, confirmatory=False, title="The items behind the leads")
+    return tuple(blocks)
+
+
 def _asked(case: _Case, measure: str, group: Sequence[Finding]) -> list[Text]:
     """The measure's own question, as the catalogue has it, and those of its suites."""
-    from audit.measures import MEASURES
-
     suites = {suite.name: suite for f in group for suite in case.suites_of(f)}
     asked = [f"Suite {s.name}, version {s.version}: {case.spelled_out(s.question)}" for s in suites.values()]
     texts = [Text(text=entry.question, style="lead") for entry in MEASURES if entry.name == measure]
@@ -394,37 +500,49 @@ def _asked(case: _Case, measure: str, group: Sequence[Finding]) -> list[Text]:
     return [*texts, *(Text(text=text) for text in asked), *(Text(text=text, style="small") for text in margins)]
 
 
-def _panels(case: _Case, measure: str, group: Sequence[Finding]) -> list[Block]:
-    """A chart and a table for each kind of scope (by language, by language and topic, ...) and unit."""
+def _panels(
+    case: _Case, measure: str, group: Sequence[Finding], *, level: Literal[2, 3], drawn: bool = True
+) -> list[Block]:
+    """A table, and if `drawn` a chart, for each kind of scope (by language, by language and topic, ...) and unit."""
     panels: dict[tuple[tuple[str, ...], str], list[Finding]] = {}
     for finding in sorted(group, key=lambda f: len(scope_fields(f.measurement.scope))):
         result = finding.measurement.result
-        fields = tuple(name for name in scope_fields(finding.measurement.scope) if name != "suite")
+        fields = _fields(finding)
         unit = result.unit if isinstance(result, Estimate) else _unit_of(group, fields)
         panels.setdefault((fields, unit), []).append(finding)
     blocks: list[Block] = []
     for (fields, unit), members in panels.items():
-        title = "By " + listed(SCOPE_TITLES[name].lower() for name in fields) if fields else "Overall"
         if len(panels) > 1:
-            blocks.append(Heading(text=title.replace("language and compared with", "pair of languages"), level=2))
-        blocks += [*_plots(case, measure, fields, unit, members), *_tables(case, fields, unit, members)]
+            blocks.append(Heading(text=_scope_title(fields), level=level))
+        if drawn:
+            blocks += _plots(case, measure, fields, unit, members)
+        blocks += _tables(case, fields, unit, members)
     return blocks
+
+
+def _fields(finding: Finding) -> tuple[str, ...]:
+    return tuple(name for name in scope_fields(finding.measurement.scope) if name != "suite")
+
+
+def _scope_title(fields: tuple[str, ...]) -> str:
+    title = "By " + listed(SCOPE_TITLES[name].lower() for name in fields) if fields else "Overall"
+    return title.replace("language and compared with", "pair of languages")
 
 
 def _unit_of(group: Sequence[Finding], fields: tuple[str, ...]) -> str:
     """Unit of the estimates with the same scope, for a measurement that came to none."""
     for finding in group:
         result = finding.measurement.result
-        same = tuple(name for name in scope_fields(finding.measurement.scope) if name != "suite") == fields
-        if isinstance(result, Estimate) and same:
+        if isinstance(result, Estimate) and _fields(finding) == fields:
             return result.unit
     return ""
 
 
 def _plots(case: _Case, measure: str, fields: tuple[str, ...], unit: str, members: Sequence[Finding]) -> list[Plot]:
     drawn = [(f, f.measurement.result) for f in members if isinstance(f.measurement.result, Estimate)]
-    if not drawn:
+    if not drawn or unit == "bits per byte":  # languages differ in bytes by letter: there is nothing to see
         return []
+    in_errors = unit in SIZE_WITHIN_A_LANGUAGE
     split = len(fields) > 1 and len(drawn) > 14  # one small plot per value of the first field
     suites = {f.measurement.scope.suite for f, _ in drawn}
     dots = []
@@ -432,28 +550,65 @@ def _plots(case: _Case, measure: str, fields: tuple[str, ...], unit: str, member
         words = [scope_word(finding.measurement.scope, name, labels=case.labels) for name in fields]
         if len(suites) > 1:
             words.append(finding.measurement.scope.suite or "all suites")
+        value, low, high = _in_standard_errors(finding, estimate) if in_errors else _as_measured(estimate)
         dots.append(
             Dot(
                 panel=words[0] if split else "",
                 label=" · ".join(words[1:] if split else words) or "all",
-                value=estimate.value,
-                low=estimate.low,
-                high=estimate.high,
+                value=value,
+                low=low,
+                high=high,
                 verdict=finding.verdict,
             )
         )
-    nulls = {e.null for _, e in drawn if e.null is not None}
+    nulls = {0.0} if in_errors else {e.null for _, e in drawn if e.null is not None}
     null = 0.0 if not nulls else next(iter(nulls)) if len(nulls) == 1 else None
+    title, missing = humanised(measure), len(members) - len(drawn)
+    if in_errors:
+        alt = _alt_in_errors(title, unit, dots, undefined=missing)
+    else:
+        alt = _alt(title, unit, dots, [e for _, e in drawn], undefined=missing)
     return [
         Plot(
-            title=humanised(measure),
-            unit=unit,
+            title=title,
+            unit="standard errors from no effect" if in_errors else unit,
             dots=tuple(dots),
             null=null,
             null_label=_null_label(null, tested=bool(nulls)),
-            alt=_alt(humanised(measure), unit, dots, [e for _, e in drawn], undefined=len(members) - len(drawn)),
+            alt=alt,
         )
     ]
+
+
+def _as_measured(estimate: Estimate) -> tuple[float, float, float]:
+    return estimate.value, estimate.low, estimate.high
+
+
+def _in_standard_errors(finding: Finding, estimate: Estimate) -> tuple[float, float, float]:
+    """Value and bounds as distances from the null in the estimate's own standard error.
+
+    Where the measure gives no standard error, the one that a normal interval of the same width would have.
+    """
+    error = finding.measurement.details.get("standard_error")
+    if error is None:
+        error = (estimate.high - estimate.low) / (2 * NormalDist().inv_cdf((1 + estimate.level) / 2))
+    null = estimate.null or 0.0
+    if not error > 0:
+        return 0.0, 0.0, 0.0
+    value, low, high = ((number_ - null) / error for number_ in _as_measured(estimate))
+    return value, low, high
+
+
+def _alt_in_errors(title: str, unit: str, dots: Sequence[Dot], *, undefined: int) -> str:
+    """Names what has evidence and ranks nothing: sizes of different languages do not compare."""
+    found = [" · ".join(w for w in (d.panel, d.label) if w) for d in dots if d.verdict is Verdict.EVIDENCE]
+    shown = listed(found[:12]) + (f" and {len(found) - 12} more" if len(found) > 12 else "")
+    text = (
+        f"{title}: each effect and its interval in units of its own standard error, so that the picture shows how far "
+        f"from chance an effect is, not how large. Sizes in {unit} are in the table; they do not compare between "
+        f"languages. With evidence: {shown}."
+    )
+    return text + (f" {undefined} without a number are in the table only." if undefined else "")
 
 
 def _null_label(null: float | None, *, tested: bool) -> str:
@@ -470,9 +625,15 @@ def _alt(title: str, unit: str, dots: Sequence[Dot], estimates: Sequence[Estimat
         shown = [number(v, decimals=decimals) for v in (dot.value, dot.low, dot.high)]
         return f"{name}, {shown[0]} ({shown[1]} to {shown[2]})"
 
-    highest, lowest = max(dots, key=lambda d: d.value), min(dots, key=lambda d: d.value)
     text = f"{title}: estimates with intervals, in {unit}. "
-    text += f"Highest: {told(highest)}. Lowest: {told(lowest)}." if len(dots) > 1 else f"{told(highest)}."
+    read = [dot for dot in dots if dot.verdict is not Verdict.NOT_INTERPRETABLE]
+    if not read:
+        text += "None of them can be interpreted."
+    elif len(read) == 1:
+        text += f"{told(read[0])}."
+    else:
+        highest, lowest = max(read, key=lambda d: d.value), min(read, key=lambda d: d.value)
+        text += f"Highest: {told(highest)}. Lowest: {told(lowest)}."
     return text + (f" {undefined} without a number are in the table only." if undefined else "")
 
 
@@ -486,35 +647,60 @@ def _tables(case: _Case, fields: tuple[str, ...], unit: str, members: Sequence[F
     estimates = [f.measurement.result for f in shown if isinstance(f.measurement.result, Estimate)]
     decimals = decimals_for(estimates)
     level = listed(sorted({f"{100 * e.level:g} %" for e in estimates})) if estimates else ""
+    detects = any(f.confirmatory for f in members) and any(e.detectable is not None for e in estimates)
+    detectable = (Column(title="Detectable", width=1.4, align="right"),) if detects else ()
+    chance = any(e.null for e in estimates)  # some value other than zero is what no effect looks like
+    by_chance = (Column(title="By chance", width=1.2, align="right"),) if chance else ()
     table = Table(
         columns=(
-            *(Column(title=SCOPE_TITLES[name], width=2.4) for name in names or ("suite",)),
+            *(Column(title=SCOPE_TITLES[name], width=2.0 if detects else 2.6) for name in names or ("suite",)),
             Column(title=f"Estimate, {unit}" if unit else "Estimate", width=1.5, align="right"),
-            Column(title=f"{level} interval".strip(), width=2.1, align="right"),
+            Column(title=f"{level} interval".strip(), width=2.4, align="right"),
+            *by_chance,
             Column(title="Items", width=0.8, align="right"),
-            Column(title="p adjusted", width=1.5, align="right"),
+            Column(title="p adjusted", width=1.3, align="right"),
+            *detectable,
             Column(title="Verdict", width=3.3),
         ),
-        rows=tuple(_row(case, names, f, decimals=decimals) for f in shown),
+        rows=tuple(_row(case, names, f, decimals=decimals, detects=detects, chance=chance) for f in shown),
     )
-    blocks: list[Block] = [table, *_undefined_texts(case, fields, shown)]
+    blocks: list[Block] = [table]
+    if detects:
+        blocks.append(Text(text=_detectable_text(estimates), style="small"))
+    blocks += _undefined_texts(case, fields, shown)
     if len(members) > len(shown):
         more = len(members) - len(shown)
         blocks.append(Text(text=f"{more} more rows are in findings.json; the surest are shown.", style="small"))
     return blocks
 
 
-def _row(case: _Case, names: tuple[str, ...], finding: Finding, *, decimals: int) -> tuple[str | Verdict, ...]:
+def _detectable_text(estimates: Sequence[Estimate]) -> str:
+    margins = {f"{e.margin:.2g} {e.unit}" for e in estimates if e.margin is not None}
+    against = f" “No evidence” needs it to be at most the smallest that would matter, {listed(sorted(margins))}."
+    return (
+        "Detectable: the distance from the value without effect that would be found in four of five such audits, at "
+        f"the level left to one test of the family ({FAMILY_LEVEL:g} in all)." + (against if margins else "")
+    )
+
+
+def _row(
+    case: _Case, names: tuple[str, ...], finding: Finding, *, decimals: int, detects: bool, chance: bool
+) -> tuple[str | Verdict, ...]:
     scope, result = finding.measurement.scope, finding.measurement.result
     words = [scope_word(scope, name, labels=case.labels) for name in names] or ["all"]
     if isinstance(result, Undefined):
-        return (*words, "undefined", "–", "–", p_value(finding.p_adjusted), finding.verdict)
+        none = ("–",) * (2 + chance)
+        last = ("–",) if detects else ()
+        return (*words, "undefined", *none, p_value(finding.p_adjusted), *last, finding.verdict)
+    detectable = "–" if result.detectable is None else number(result.detectable, decimals=decimals)
     return (
         *words,
         number(result.value, decimals=decimals),
         interval(result, decimals=decimals),
+        *(("–" if result.null is None else number(result.null, decimals=decimals),) if chance else ()),
         str(result.n_clusters),
         p_value(finding.p_adjusted),
+        *((detectable,) if detects else ()),
         finding.verdict,
     )
 
@@ -539,7 +725,7 @@ def _sentences(group: Sequence[Finding]) -> list[Block]:
     told = [f for f in group if f.verdict in (Verdict.EVIDENCE, Verdict.NO_EVIDENCE)]
     chosen = sorted(told, key=lambda f: (STRENGTH.index(f.verdict), _surest_first(f)))[:MOST_SENTENCES]
     if not chosen:
-        chosen = list(group[:3])
+        chosen = list(group[:2])
     blocks: list[Block] = [
         Heading(text="In sentences", level=3),
         Bullets(items=tuple(f.sentence for f in chosen), marks=tuple(f.verdict for f in chosen)),
@@ -553,9 +739,8 @@ def _sentences(group: Sequence[Finding]) -> list[Block]:
 def _family_texts(group: Sequence[Finding]) -> list[str]:
     families = {(f.family, f.confirmatory, f.family_size) for f in group}
     return [
-        f"Family “{family}”: {size} tests, fixed before the run, p adjusted after Holm."
-        if confirmatory
-        else f"Family “{family}”: {size} tests, exploratory, p adjusted after Benjamini and Hochberg."
+        f"Family “{family}”: {size} tests, {'fixed before the run' if confirmatory else 'exploratory'}, p adjusted "
+        f"after {'Holm' if confirmatory else 'Benjamini and Hochberg'}; evidence needs less than {FAMILY_LEVEL:g}."
         for family, confirmatory, size in sorted(families)
     ]
 
@@ -571,13 +756,18 @@ def _method_texts(group: Sequence[Finding]) -> list[str]:
 # --- the items behind the findings ----------------------------------------------------------------
 
 
-def _evidence_pages(case: _Case) -> tuple[Block, ...]:
-    found = sorted((f for f in case.substance if f.verdict is Verdict.EVIDENCE), key=_surest_first)
-    head = Heading(text="The items behind the findings", level=1, new_page=True)
+def _evidence_pages(case: _Case, *, confirmatory: bool, title: str) -> tuple[Block, ...]:
+    found = sorted(
+        (f for f in case.substance if f.verdict is Verdict.EVIDENCE and f.confirmatory is confirmatory),
+        key=_surest_first,
+    )
+    head = Heading(text=title, level=1 if confirmatory else 2)
     if not found:
         return (head, Text(text="No finding has evidence of an effect, so no items are shown."))
     effects, wordings = Effects.of(case.evidence), Wordings.of(case.evidence)
     blocks: list[Block] = [head, Text(text=_evidence_intro(len(found)))]
+    if confirmatory and any(f.verdict is Verdict.EVIDENCE and not f.confirmatory for f in case.substance):
+        blocks.append(Text(text=f"Items behind exploratory leads: see “{APPENDIX}”.", style="small"))
     for n, finding in enumerate(found[:MOST_EVIDENCE], start=1):
         blocks += _finding_blocks(case, finding, n=n, effects=effects, wordings=wordings)
     return tuple(blocks)
@@ -585,8 +775,9 @@ def _evidence_pages(case: _Case) -> tuple[Block, ...]:
 
 def _evidence_intro(n: int) -> str:
     text = (
-        "For each finding with evidence: its sentence, its caveats, and up to three of its items, those with the "
-        "largest effects in the finding's direction. Single items are illustrations; the finding rests on all of them. "
+        "For each finding with evidence: its sentence, its caveats, and up to three of its items, those that carry "
+        "it furthest. Single items are illustrations; the finding rests on all of them. Over several languages the "
+        "count of languages stands for an item, since its sizes in different languages do not compare. "
         "Square brackets hold the competing answers. English lines are the English item with the same id, as a gloss."
     )
     if n > MOST_EVIDENCE:
@@ -628,19 +819,19 @@ def _rests_on(result: Estimate) -> str:
 
 
 def _quotes(case: _Case, finding: Finding, *, effects: Effects, wordings: Wordings) -> list[Quote]:
+    scope = finding.measurement.scope
+    codes = tuple(code for code in (scope.language, scope.other_language) if code)
     quotes = []
-    for row in effects.largest(finding, most=MOST_ITEMS, without=case.unreadable()).to_dict("records"):
-        suite, item, language = str(row["suite"]), str(row["item"]), str(row["language"])
-        where = language_name(language) if language else "mean over the readable languages"
-        size = number(float(row["effect"]), decimals=2)
-        title = f"{suite}/{item} · {where} · {size} ({UNITS[Kind(row['kind'])]})"
-        lines = _quote_lines(case, suite, item, language, wordings=wordings)
+    for shown in effects.largest(finding, most=MOST_ITEMS):
+        where = " against ".join(map(language_name, codes))
+        title = " · ".join(word for word in (f"{shown.suite}/{shown.item}", where, shown.amount) if word)
+        lines = _quote_lines(case, shown.suite, shown.item, codes, wordings=wordings)
         quotes.append(Quote(title=title, lines=lines))
     return quotes
 
 
 def _quote_lines(
-    case: _Case, suite: str, item: str, language: str, *, wordings: Wordings
+    case: _Case, suite: str, item: str, codes: tuple[str, ...], *, wordings: Wordings
 ) -> tuple[tuple[str, str], ...]:
     if suite in wordings.closed:
         return (("", "The licence of this suite forbids reprinting its texts; the id finds the item in its source."),)
@@ -648,7 +839,7 @@ def _quote_lines(
     mine = table[(table["suite"] == suite) & (table["item"] == item)]
     culture = str(mine["culture"].iloc[0]) if len(mine) else ""
     lines: list[tuple[str, str]] = []
-    for code in ("en", *([language] if language not in ("", "en") else [])):
+    for code in dict.fromkeys(("en", *codes)):
         asked = wordings.lines(suite, item, code, culture=culture)
         name = language_name(code)
         if asked is None:
@@ -684,7 +875,7 @@ def _provenance(case: _Case) -> tuple[Block, ...]:
         "Where the words come from: how many items are native to the language, adapted or translated, who wrote them, "
         "how many at least one native speaker has reviewed, and how many are quarantined and support no headline."
     )
-    head = Heading(text="Provenance of the items", level=1, new_page=True)
+    head = Heading(text="Provenance of the items", level=1)
     if not rows:
         return (head, Text(text="This run has no items."))
     return (head, Text(text=text), Table(columns=columns, rows=tuple(rows)), *_quarantine(case))
@@ -772,7 +963,16 @@ def _methods(case: _Case) -> tuple[Block, ...]:
         "together. Each estimate carries its interval, its count of independent items and its method, printed under "
         "its table.",
         "Families of tests that were fixed before the run are corrected after Holm; exploratory tables after Benjamini "
-        "and Hochberg. “No evidence” is only said where an effect of a size that matters would have been found.",
+        f"and Hochberg. The level of a family is {FAMILY_LEVEL:g}: what it may raise in error, and the bound that an "
+        "adjusted p must stay below for “evidence”. It is stricter than the customary 0.05 because some intervals are "
+        "approximate.",
+        "Evidence of a stereotype also needs the effects to go farther than those of control pairs without social "
+        f"meaning (two-sided Welch test, p below {ALPHA:g}).",
+        "Findings about cultures that rest mostly on translated texts are “insufficient evidence” however small their "
+        "p: translations cannot carry a claim about a culture.",
+        f"“No evidence” is only said where an effect of the smallest size that would matter {FOUND}, at the level left "
+        "to one test of its family, and where the interval holds the value without effect and no effect that would "
+        "matter. The tables give both sizes.",
     ]
     floor = case.evidence.manifest.noise_floor
     if floor is not None:

@@ -1,122 +1,162 @@
-"""The items behind a finding: which had the largest effects, and in which words they were asked."""
+"""The items behind a finding: which carry it furthest, by the same numbers that the measures average."""
 
 from __future__ import annotations
 
 import functools
 import json
-import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
+from scipy.special import expit
 
-from audit.records import Estimate, Evidence, Finding, Kind
+from audit.findings.gate import Gate
+from audit.measures import prepare
+from audit.measures.culture import capacity
+from audit.measures.judgement import (
+    RIGHTS,
+    content_tracking,
+    dilemma_margins,
+    neutral_spread,
+    paraphrase_agreement,
+    statement_effects,
+)
+from audit.measures.stereotype import effects
+from audit.measures.view import Cube, Floats, View
+from audit.records import Estimate, Evidence, Finding, Measurement
+from reports.words import number
 
-PIVOT = ["suite", "item", "language"]
 UNITS = {
-    Kind.STEREOTYPE: "effect of the group on the answer, nats",
-    Kind.PAIRS: "base against counterpart on the shared words, nats",
-    Kind.VALUES: "agreement with the endorsing against the rejecting statement, nats",
-    Kind.DILEMMA: "first option against second, nats",
-    Kind.CULTURE: "what naming the culture adds to its answer, nats",
-    Kind.COMPETENCE: "true against broken continuation, nats",
+    "stereotype_effect": "nats, effect of the group on the answer",
+    "standardised_effect": "nats, effect of the group on the answer",
+    "causal_shared_token_score": "nats, base against counterpart on the shared words",
+    "culture_knowledge": "bits by which the culture's own name favours its answer",
+    "knowledge_gap": "bits by which the culture's own name favours its answer",
+    "values_lean": "neutral spreads more agreement than the frameworks get on average",
+    "dilemma_lean": "nats toward the framework's option",
+    "language_shift": "probability of the individual-rights option, difference between the languages",
 }
+SHARED_SCALE = ("culture_knowledge", "knowledge_gap")  # bits: the measure itself averages a fact over the languages
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """One item behind a finding; `amount` is what it says, in words, and empty where no item has a number."""
+
+    suite: str
+    item: str
+    amount: str
 
 
 @dataclass(frozen=True)
 class Effects:
-    """Effect of each item in each language: columns suite, kind, item, language, effect (nats)."""
+    """Effects of the items, by the functions that the measures themselves use."""
 
-    table: pd.DataFrame
+    view: View
+    gate: Gate
 
     @classmethod
     def of(cls, evidence: Evidence) -> Effects:
-        """Effects computed from the observations; quarantined ones and those without their contexts are left out."""
-        kinds = evidence.items.drop_duplicates("suite").set_index("suite")["kind"]
-        held = evidence.items.loc[evidence.items["quarantine"] != "", PIVOT]
-        parts = [
-            _of_kind(Kind(kinds[suite]), _unheld(rows, held), items=evidence.items[evidence.items["suite"] == suite])
-            for suite, rows in evidence.observations.groupby("suite")
-            if suite in kinds.index and Kind(kinds[suite]) in UNITS
-        ]
-        empty = pd.DataFrame({name: pd.Series(dtype="object") for name in (*PIVOT, "effect", "kind")})
-        return cls(
-            pd.concat([part for part in parts if len(part)], ignore_index=True) if any(map(len, parts)) else empty
-        )
+        """Ready to be asked.
 
-    def largest(self, finding: Finding, *, most: int, without: tuple[str, ...] = ()) -> pd.DataFrame:
-        """Up to `most` items of the finding, the largest effects in its direction first.
+        Raises:
+            RunError: observations that do not fit the items.
+        """
+        view = prepare(evidence)
+        checks = {"content_tracking": content_tracking(view), "paraphrase_agreement": paraphrase_agreement(view)}
+        return cls(view, Gate.of(view, checks))
 
-        Over several languages, except those in `without`, an item's mean stands for it; `language` is then empty.
+    def largest(self, finding: Finding, *, most: int) -> tuple[Shown, ...]:
+        """Up to `most` items of the finding, those that carry it furthest first; equal ones by id.
+
+        In one language (or between two) by the item's number. Over several languages by the share of languages in which
+        the item points the finding's way, since log-probabilities are neither compared nor averaged across languages;
+        facts about cultures by their mean bits, which the measure averages too. Measures without a number per item give
+        the first ids. Quarantined items, and dilemmas asked in one order only, are not shown.
         """
         measurement = finding.measurement
-        scope = measurement.scope
-        table = self.table
-        rows = table[(table["suite"] + "/" + table["item"]).isin(set(measurement.items))]
-        wanted = [code for code in (scope.language, scope.other_language) if code]
-        rows = rows[rows["language"].isin(wanted) if wanted else ~rows["language"].isin(without)]
-        means = rows.groupby(["suite", "kind", "item"], sort=True)["effect"].mean().reset_index()
-        means["language"] = scope.language if scope.language and not scope.other_language else ""
-        size = means["effect"].astype(float) * _direction(measurement.result)
-        order = np.lexsort((means["item"], -size.to_numpy(dtype=float)))
-        found: pd.DataFrame = means.iloc[order].head(most)
-        return found
+        shown: list[Shown] = []
+        for cube in self.view.cubes:
+            wanted = {i.split("/", 1)[1] for i in measurement.items if i.split("/", 1)[0] == cube.suite}
+            if wanted:
+                shown += self._of_cube(cube, measurement, wanted)
+        return tuple(shown[:most])
+
+    def _of_cube(self, cube: Cube, measurement: Measurement, wanted: set[str]) -> list[Shown]:
+        scope, measure = measurement.scope, measurement.measure
+        if measure not in UNITS:
+            return [Shown(suite=cube.suite, item=i, amount="") for i in sorted(wanted & set(cube.item[~cube.held]))]
+        values = _values(cube, measurement)
+        usable = cube.used(values)
+        asked = set(self.gate.languages_behind(measurement))
+        found: dict[str, dict[str, float]] = {}
+        for row in np.flatnonzero(usable & np.isin(cube.item, sorted(wanted)) & np.isin(cube.language, sorted(asked))):
+            found.setdefault(str(cube.item[row]), {})[str(cube.language[row])] = float(values[row])
+        sign = _direction(measurement)
+        if scope.other_language:
+            both = {i: v[scope.language] - v[scope.other_language] for i, v in found.items() if len(v) == 2}
+            return _by_number(cube.suite, both, sign, UNITS[measure])
+        if scope.language:
+            return _by_number(cube.suite, {i: v[scope.language] for i, v in found.items()}, sign, UNITS[measure])
+        if measure in SHARED_SCALE:
+            means = {i: float(np.mean(list(v.values()))) for i, v in found.items()}
+            return _by_number(cube.suite, means, sign, f"{UNITS[measure]}, mean over {_languages(asked)}")
+        return _by_share(cube.suite, found, sign, floor=self._floor(measure))
+
+    def _floor(self, measure: str) -> float:
+        """What an item must exceed to point anywhere; known for nats only."""
+        floor = self.view.evidence.manifest.noise_floor
+        return floor.value if floor is not None and UNITS[measure].startswith("nats") else 0.0
 
 
-def _unheld(rows: pd.DataFrame, held: pd.DataFrame) -> pd.DataFrame:
-    """Rows of items that are not quarantined."""
-    gone = pd.MultiIndex.from_frame(rows[PIVOT]).isin(pd.MultiIndex.from_frame(held))
-    return rows[~gone]
+def _values(cube: Cube, measurement: Measurement) -> Floats:
+    """The number that the measure averages, per row, in the sense of the finding (its framework, its rights)."""
+    measure, scope = measurement.measure, measurement.scope
+    if measure in ("stereotype_effect", "standardised_effect"):
+        return effects(cube).total
+    if measure == "causal_shared_token_score":
+        return cube.at("base", "shared") - cube.at("counterpart", "shared")
+    if measure in SHARED_SCALE:
+        return capacity(cube)[0]
+    if measure == "values_lean":
+        effect, neutral = statement_effects(cube)
+        spreads = {language: neutral_spread(cube, neutral, language) for language in cube.languages}
+        scaled = effect / np.array([spreads[language] for language in cube.language], dtype=float)
+        return np.asarray(scaled - measurement.details.get("mean_of_all", float("nan")))
+    margins, _ = dilemma_margins(cube)
+    named = scope.framework or RIGHTS
+    toward = (cube.framework == named).astype(float) - (cube.other_framework == named).astype(float)
+    toward[toward == 0] = np.nan
+    oriented = margins * toward[:, None]
+    return np.asarray((expit(oriented) if measure == "language_shift" else oriented).mean(axis=1))
 
 
-def _direction(result: object) -> float:
-    if not isinstance(result, Estimate):
-        return 1.0
-    return -1.0 if result.value < (result.null or 0.0) else 1.0
+def _direction(measurement: Measurement) -> float:
+    result = measurement.result
+    return -1.0 if isinstance(result, Estimate) and result.value < (result.null or 0.0) else 1.0
 
 
-def _of_kind(kind: Kind, rows: pd.DataFrame, *, items: pd.DataFrame) -> pd.DataFrame:
-    if kind is Kind.CULTURE:
-        effect = _culture_effects(rows, items=items)
-    else:
-        wide = rows.pivot_table(index=PIVOT, columns=["context", "answer"], values="logp", aggfunc="first")
-        effect = _simple_effects(kind, wide)
-    effect = effect[np.isfinite(effect)]
-    named: pd.DataFrame = effect.rename("effect").reset_index().assign(kind=str(kind))
-    return named
+def _by_number(suite: str, values: dict[str, float], sign: float, unit: str) -> list[Shown]:
+    ordered = sorted(values.items(), key=lambda entry: (-sign * entry[1], entry[0]))
+    return [Shown(suite=suite, item=item, amount=f"{number(value, decimals=2)} {unit}") for item, value in ordered]
 
 
-def _simple_effects(kind: Kind, wide: pd.DataFrame) -> pd.Series:
-    def cells(start: str, answer: str) -> pd.Series:
-        """Mean over the contexts whose names begin with `start`."""
-        columns = [c for c in wide.columns if str(c[0]).startswith(start) and c[1] == answer]
-        return wide[columns].mean(axis=1) if columns else pd.Series(np.nan, index=wide.index)
-
-    if kind is Kind.STEREOTYPE:
-        margins = [cells(side, "a") - cells(side, "b") for side in ("base", "counterpart")]
-        return margins[0] - margins[1]
-    if kind is Kind.VALUES:
-        margins = [cells(side, "agree") - cells(side, "disagree") for side in ("endorse", "reject")]
-        return margins[0] - margins[1]
-    if kind is Kind.PAIRS:
-        return cells("base", "shared") - cells("counterpart", "shared")
-    if kind is Kind.DILEMMA:
-        return cells("", "a") - cells("", "b")
-    return cells("", "true") - cells("", "broken")
+def _by_share(suite: str, values: dict[str, dict[str, float]], sign: float, *, floor: float) -> list[Shown]:
+    along = {item: sum(sign * value > floor for value in by.values()) for item, by in values.items()}
+    ordered = sorted(values, key=lambda item: (-along[item] / len(values[item]), item))
+    return [
+        Shown(
+            suite=suite,
+            item=item,
+            amount=f"points the finding's way in {along[item]} of {_languages(values[item])}",
+        )
+        for item in ordered
+    ]
 
 
-def _culture_effects(rows: pd.DataFrame, *, items: pd.DataFrame) -> pd.Series:
-    right = items.drop_duplicates("item").set_index("item")["culture"]
-    keys = [*PIVOT, "context"]
-    peak = rows.groupby(keys)["logp"].transform("max")
-    mass = (rows["logp"] - peak).map(math.exp)
-    share = rows.assign(lp=rows["logp"] - peak - np.log(mass.groupby([rows[k] for k in keys]).transform("sum")))
-    own = share[share["answer"] == share["item"].map(right)]
-    side = own["context"].str.startswith("neutral").map({True: "neutral", False: "asked"}).rename("side")
-    means = own.groupby([*PIVOT, side])["lp"].mean().unstack()
-    missing = pd.Series(np.nan, index=means.index)
-    effect: pd.Series = means.get("asked", missing) - means.get("neutral", missing)
-    return effect
+def _languages(codes: Iterable[str]) -> str:
+    n = len(set(codes))
+    return f"{n} language" if n == 1 else f"{n} languages"
 
 
 @dataclass(frozen=True)

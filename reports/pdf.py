@@ -187,7 +187,7 @@ class _Setter:
             if isinstance(block, Table):
                 return float(min(HEIGHT - 10, need + min(220, self._table(block).wrap(WIDTH, HEIGHT)[1] + 14)))
             if not isinstance(block, Heading | Text):
-                return float(min(HEIGHT - 10, need + 90))
+                return float(min(HEIGHT - 10, need + 60))
             need += sum(f.wrap(WIDTH, HEIGHT)[1] + f.getSpaceBefore() + f.getSpaceAfter() for f in self._set(block))
             if isinstance(block, Text) and need > 200:
                 break

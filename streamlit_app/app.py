@@ -34,6 +34,7 @@ def page(runs: Path) -> None:
 
 def show(folder: RunFolder) -> None:
     """The findings of one run. Texts are shown as they are, never as markup."""
+    folder.require_undamaged()
     findings = from_json((folder.path / "findings.json").read_text(encoding="utf-8"))
     model = folder.read_evidence().manifest.model
     st.title("What was found")

@@ -20,6 +20,8 @@ def run(tmp_path_factory) -> RunFolder:
     folder = RunFolder(Path(tmp_path_factory.mktemp("runs")) / evidence.manifest.run_id)
     folder.write_evidence(evidence)
     pipeline.weigh(folder)
+    folder.write_result("report.pdf", b"%PDF")
+    folder.seal(versions={})
     return folder
 
 
@@ -47,4 +49,4 @@ def test_a_damaged_run_is_an_error_on_the_page_not_a_crash(tmp_path, run):
     (folder / "observations.parquet").write_bytes(b"x")
     app = app_on(tmp_path)
     assert not app.exception
-    assert "not the bytes that were gathered" in app.error[0].value
+    assert "changed after the run was sealed" in app.error[0].value

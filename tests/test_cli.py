@@ -1,10 +1,12 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from measures.synthetic import synthetic_evidence
+from tiny import tiny_model_folder
 
 from audit import pipeline
 from audit.cli import app, main
@@ -45,10 +47,9 @@ def test_an_error_is_one_line_with_a_way_out_and_its_exit_code(monkeypatch, caps
     found, out, err = called(monkeypatch, capsys, *words)
     assert found == code
     assert out == ""
-    last = err.strip().splitlines()[-1]
-    assert last.startswith("plural-audit: ")
-    assert said in last
-    assert "Traceback" not in err
+    (line,) = err.strip().splitlines()
+    assert line.startswith("plural-audit: ")
+    assert said in line
 
 
 def test_show_prints_the_findings_the_verdicts_and_where_the_report_is(monkeypatch, capsys, runs):
@@ -57,6 +58,40 @@ def test_show_prints_the_findings_the_verdicts_and_where_the_report_is(monkeypat
     assert "stereotypes by language (fixed before the run), nats" in out
     assert "Fixed before the run: " in out
     assert "Report: none yet (plural-audit report " in out
+
+
+def test_labels_with_markup_or_control_characters_are_shown_as_text(capsys):
+    from dataclasses import replace
+
+    from audit import terminal
+    from audit.findings import weigh
+
+    evidence = synthetic_evidence(seed=1)
+    manifest = evidence.manifest
+    suites = tuple(replace(one, labels=dict.fromkeys(one.labels, "[/x] \x1b[2J y")) for one in manifest.suites)
+    terminal.findings(replace(manifest, suites=suites), weigh(evidence), everything=False)
+    out = capsys.readouterr().out
+    assert "[/x] [2J" in out
+    assert "\x1b" not in out
+
+
+def test_stopping_by_the_keyboard_says_that_the_same_command_goes_on(tmp_path):
+    """A real SIGINT while the model is loaded: exit code 130 and the way out."""
+    model = tiny_model_folder(tmp_path / "model", "llama")
+    code = (
+        "import sys, signal, os\nfrom audit import cli, models\n"
+        "models.AuditedModel.load = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\ncli.main()"
+    )
+    words = ["run", "--model", str(model), "--suite", "competence", "--runs", str(tmp_path / "runs")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PLURAL_AUDIT_CACHE": str(tmp_path / "cache")},
+    )
+    assert done.returncode == 130
+    assert done.stderr.strip().splitlines()[-1].startswith("stopped; the same command goes on")
 
 
 def test_show_json_is_findings_json(monkeypatch, capsys, runs):

@@ -1,4 +1,6 @@
 import json
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -6,10 +8,11 @@ from pathlib import Path
 import pytest
 from tiny import tiny_model_folder
 
-from audit import models, observe, pipeline
-from audit.errors import UsageError
+from audit import cli, models, observe, pipeline
+from audit.errors import RunError, UsageError
 from audit.pipeline import Request
 from audit.runs import RunFolder
+from audit.suites import suite_folder
 
 TABLES = ("observations.parquet", "items.parquet", "exclusions.parquet", "observations.csv", "evidence.json")
 ASKED = {"languages": ("en", "zh"), "limit": 1}
@@ -98,7 +101,11 @@ def test_damaged_evidence_is_gathered_again_from_the_cache(model, cache, tmp_pat
 def test_weighing_and_reporting_work_where_torch_cannot_be_imported(uninterrupted, tmp_path):
     """The same findings and the same PDF, in a process in which importing torch or transformers fails."""
     code = (
-        "import sys, pathlib; sys.modules['torch'] = sys.modules['transformers'] = None\n"
+        "import sys, pathlib\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('torch', 'transformers'): raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
         "from audit import pipeline; from audit.runs import RunFolder\n"
         "f = RunFolder(pathlib.Path(sys.argv[1])); pipeline.weigh(f); pipeline.report(f)"
     )
@@ -112,23 +119,31 @@ def test_weighing_and_reporting_work_where_torch_cannot_be_imported(uninterrupte
         assert (copy / name).read_bytes() == (uninterrupted.path / name).read_bytes(), name
 
 
-def test_the_run_id_does_not_depend_on_where_the_model_lies(model, cache, tmp_path, uninterrupted):
-    moved = tmp_path / "elsewhere" / "model"
-    moved.parent.mkdir()
-    moved.symlink_to(model)
-    request = Request(model=str(moved), **ASKED)
-    suites = pipeline.load_suites(request)
-    manifest = pipeline.plan(request, models.prepare(str(moved)), suites)
-    assert manifest.run_id == uninterrupted.path.name
+def planned(model: str, **asked) -> str:
+    """The id that a run would have."""
+    request = Request(model=model, **{**ASKED, **asked})
+    record = models.prepare(model, dtype=request.dtype)
+    return pipeline.plan(request, record, pipeline.load_suites(request)).run_id
+
+
+def test_a_copy_of_the_model_under_another_name_is_the_same_run(model, tmp_path, uninterrupted):
+    copy = shutil.copytree(model, tmp_path / "renamed")
+    assert planned(str(copy)) == uninterrupted.path.name
+
+
+def test_a_changed_configuration_is_another_run(model, tmp_path, uninterrupted):
+    """Weights alone do not decide the numbers: the base of the rotations does too."""
+    copy = shutil.copytree(model, tmp_path / "model")
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "rms_norm_eps": 0.1}))
+    assert planned(str(copy)) != uninterrupted.path.name
 
 
 @pytest.mark.parametrize(
     "changed", [{"limit": 2}, {"languages": ("en",)}, {"suites": ("competence",)}, {"dtype": "bfloat16"}]
 )
 def test_the_run_id_changes_with_what_is_asked(model, uninterrupted, changed):
-    request = Request(model=model, **{**ASKED, **changed})
-    manifest = pipeline.plan(request, models.prepare(model, dtype=request.dtype), pipeline.load_suites(request))
-    assert manifest.run_id != uninterrupted.path.name
+    assert planned(model, **changed) != uninterrupted.path.name
 
 
 def test_a_run_holds_no_path_of_this_machine(uninterrupted, tmp_path_factory):
@@ -170,19 +185,55 @@ def test_unknown_languages_and_repeated_suites_are_refused_by_name():
         pipeline.load_suites(Request(suites=("values", "values")))
 
 
-def test_the_command_in_the_report_asks_for_the_same(uninterrupted):
-    """The reproduction command, parsed by the command line, makes the request it came from."""
-    request = Request(model="m", suites=("values", "a b"), languages=("en", "sw"), limit=3, dtype="bfloat16")
-    import shlex
+@pytest.mark.parametrize("asked", [{}, {"suites": ("values", "competence"), "limit": 3, "dtype": "bfloat16"}])
+def test_the_command_in_the_report_asks_for_the_same_run(model, monkeypatch, asked):
+    """The reproduction command, parsed by the command line in the folder above the model, makes the same run id."""
+    monkeypatch.chdir(Path(model).parent)
+    request = Request(model="model", **{**ASKED, **asked})
+    manifest = pipeline.plan(request, models.prepare("model", dtype=request.dtype), pipeline.load_suites(request))
+    parsed = []
+    monkeypatch.setattr(pipeline, "run", lambda given, **_: parsed.append(given))
+    monkeypatch.setattr(cli, "_show", lambda *_, **__: None)
+    cli.app(shlex.split(pipeline.command_of(manifest))[1:], standalone_mode=False)
+    (again,) = parsed
+    record = models.prepare(again.model, dtype=again.dtype)
+    assert pipeline.plan(again, record, pipeline.load_suites(again)).run_id == manifest.run_id
 
-    from audit import cli
 
-    asked = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "run", lambda given, **_: asked.append(given))
-        patch.setattr(cli, "_show", lambda *_, **__: None)
-        cli.app(shlex.split(request.command())[1:], standalone_mode=False)
-    assert asked == [request]
+def test_a_run_that_was_only_weighed_is_finished_by_running_it(model, uninterrupted, tmp_path, monkeypatch):
+    """Killed between weighing and reporting: the same command makes the report."""
+    folder = copied(uninterrupted, tmp_path / "runs")
+    pipeline.weigh(folder)
+    assert not folder.complete
+    monkeypatch.setattr(models.AuditedModel, "load", None)  # everything is in the evidence
+    again = pipeline.run(Request(model=model, **ASKED), runs=folder.path.parent)
+    assert again.complete
+    assert (again.path / "report.pdf").read_bytes() == (uninterrupted.path / "report.pdf").read_bytes()
+
+
+def test_findings_of_an_older_version_are_weighed_again(model, uninterrupted, tmp_path):
+    folder = copied(uninterrupted, tmp_path / "runs")
+    folder.seal(versions={"plural-audit": "0.0.1"})
+    pipeline.run(Request(model=model, **ASKED), runs=folder.path.parent)
+    assert folder.weighed_with() == pipeline.weighing_versions()
+
+
+def test_findings_changed_after_sealing_are_not_shown(uninterrupted, tmp_path):
+    folder = copied(uninterrupted, tmp_path / "runs")
+    text = (folder.path / "findings.json").read_text(encoding="utf-8")
+    (folder.path / "findings.json").write_text(text.replace("evidence", "proof", 1), encoding="utf-8")
+    with pytest.raises(RunError, match=r"findings\.json: changed after the run was sealed"):
+        pipeline.read_findings(folder)
+
+
+def test_two_suites_of_one_name_are_refused(tmp_path):
+    copy = shutil.copytree(suite_folder("competence"), tmp_path / "competence")
+    with pytest.raises(UsageError, match="two suites are called competence"):
+        pipeline.load_suites(Request(suites=("competence", str(copy)), languages=("en",)))
+
+
+def copied(run: RunFolder, runs: Path) -> RunFolder:
+    return RunFolder(Path(shutil.copytree(run.path, runs / run.path.name)))
 
 
 def test_findings_are_json_of_the_findings(uninterrupted):

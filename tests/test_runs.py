@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from measures.synthetic import synthetic_evidence
 
-from audit.errors import RunError
+from audit.errors import ResourceError, RunError
 from audit.records import as_dict
 from audit.runs import RunFolder, ShardCache, find_run, manifest_from_dict, whole_or_absent
 
@@ -52,30 +52,106 @@ def test_one_changed_byte_in_a_table_is_found(folder, name):
         folder.read_evidence()
 
 
+def sealed(folder: RunFolder) -> RunFolder:
+    folder.write_result("findings.json", b"[]")
+    folder.write_result("report.pdf", b"%PDF")
+    folder.seal(versions={"numpy": "2"})
+    return folder
+
+
 def test_a_run_is_complete_only_once_sealed_and_open_again_when_written(folder):
     assert folder.has_evidence
     assert not folder.complete
-    folder.write_result("findings.json", b"[]")
-    folder.seal()
-    assert folder.complete
+    assert sealed(folder).complete
     assert folder.damaged() == ()
+    assert folder.weighed_with() == {"numpy": "2"}
     folder.write_result("findings.json", b"[1]")
+    assert not folder.complete
+    assert folder.weighed_with() == {}
+
+
+def test_a_run_that_lacks_a_result_cannot_be_sealed(folder):
+    """Killed between weighing and reporting, a run must not count as complete."""
+    folder.write_result("findings.json", b"[]")
+    with pytest.raises(RunError, match=r"report\.pdf: missing"):
+        folder.seal(versions={})
     assert not folder.complete
 
 
-def test_a_file_changed_after_sealing_is_named(folder):
-    folder.write_result("findings.json", b"[]")
-    folder.seal()
-    (folder.path / "findings.json").write_bytes(b"[2]")
-    assert folder.damaged() == ("findings.json",)
+def test_new_findings_remove_the_report_on_the_old(folder):
+    sealed(folder).write_result("findings.json", b"[1]")
+    assert not (folder.path / "report.pdf").exists()
+
+
+@pytest.mark.parametrize("name", ["findings.json", "report.pdf", "evidence.json", "observations.csv"])
+def test_a_file_changed_after_sealing_is_named(folder, name):
+    sealed(folder)
+    with (folder.path / name).open("ab") as file:
+        file.write(b" ")
+    assert folder.damaged() == (name,)
+    with pytest.raises(RunError, match=name):
+        folder.require_undamaged()
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", "[]", '{"sha256": 1, "versions": {}}'])
+def test_a_broken_run_json_means_not_complete(folder, content):
+    sealed(folder)
+    (folder.path / "run.json").write_text(content)
+    assert not folder.complete
+    assert folder.weighed_with() == {}
+
+
+@pytest.mark.parametrize("content", ["", "{", "{}", "[]", '{"manifest": {}, "sha256": {}}'])
+def test_a_broken_evidence_json_is_refused_in_one_line(folder, content):
+    (folder.path / "evidence.json").write_text(content)
+    with pytest.raises(RunError, match=r"evidence\.json"):
+        folder.read_evidence()
+
+
+def test_an_edited_manifest_is_found(folder):
+    """Another noise floor, another model: the digest in the file, or the run's id, no longer fits."""
+    file = folder.path / "evidence.json"
+    content = json.loads(file.read_text())
+    content["manifest"]["noise_floor"]["value"] = 99.0
+    file.write_text(json.dumps(content))
+    with pytest.raises(RunError, match="not what was gathered"):
+        folder.read_evidence()
 
 
 def test_new_evidence_removes_what_rested_on_the_old(folder, evidence):
-    folder.write_result("findings.json", b"[]")
-    folder.seal()
-    folder.write_evidence(evidence)
+    sealed(folder).write_evidence(evidence)
     assert not (folder.path / "findings.json").exists()
+    assert not (folder.path / "report.pdf").exists()
     assert not folder.complete
+
+
+def test_two_rows_for_one_answer_are_refused(tmp_path, evidence):
+    """Two suites of one name would merge into one."""
+    from dataclasses import replace
+
+    doubled = replace(evidence, observations=pd.concat([evidence.observations, evidence.observations.head(1)]))
+    with pytest.raises(RunError, match="two rows for"):
+        RunFolder(tmp_path / "x").write_evidence(doubled)
+
+
+def test_a_second_writer_waits_for_the_first(folder):
+    code = (
+        "import sys, pathlib; from audit.runs import RunFolder\n"
+        "with RunFolder(pathlib.Path(sys.argv[1])).lock(): print('in', flush=True)"
+    )
+    with folder.lock():
+        other = subprocess.Popen([sys.executable, "-c", code, str(folder.path)], stdout=subprocess.PIPE)
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(timeout=3)
+    assert other.communicate(timeout=30)[0].strip() == b"in"
+
+
+def test_a_place_that_cannot_be_written_is_one_error_of_ours(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ResourceError, match="cannot be written"), whole_or_absent(tmp_path / "file" / "x"):
+        pass
+    with pytest.raises(ResourceError, match="cannot be written"), RunFolder(tmp_path / "file" / "x").lock():
+        pass
 
 
 def test_a_failing_writer_leaves_the_old_file_and_no_rubbish(tmp_path):
@@ -124,8 +200,17 @@ def test_a_run_is_found_by_folder_by_id_and_as_the_last(tmp_path, folder):
     assert find_run("last", runs=runs) == folder
     with pytest.raises(RunError, match="fits no run"):
         find_run("zzzz", runs=runs)
+    with pytest.raises(RunError, match="fits no run"):
+        find_run("", runs=runs)
     with pytest.raises(RunError, match="no runs here"):
         find_run("last", runs=tmp_path / "nowhere")
+
+
+def test_the_last_run_is_the_newest_complete_one(folder, evidence):
+    other = RunFolder(folder.path.parent / "other")
+    other.write_evidence(evidence)  # newer, but only gathered
+    assert find_run("last", runs=folder.path.parent) == other
+    assert find_run("last", runs=sealed(folder).path.parent) == folder
 
 
 def test_a_manifest_of_another_version_is_refused(evidence):

@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 
-from audit.measures.competence import unreadable
+from audit.findings.sentences import counted, rounded
+from audit.findings.words import Words
 from audit.measures.statistics import ALPHA
+from audit.measures.stereotype import FEWEST_CONTROLS, beats_controls
 from audit.measures.view import View
-from audit.records import Estimate, Measurement, Scope, Undefined
+from audit.records import Estimate, Measurement, Undefined
+from audit.suites.languages import language_name
 
 FEW_CLUSTERS = 8
 MANY_TIES = 0.1
 STEREOTYPE = ("stereotype_effect", "standardised_effect")
+CULTURE = ("knowledge_gap", "culture_knowledge", "knowledge_diversity")
+REGIONS_TOLD = 3
+LANGUAGES_LISTED = re.compile(r"^over ([^;]+)(?:; without ([^;]+))?$")
 
 
 def caveats_of(
-    view: View, measured: Mapping[str, Sequence[Measurement]]
+    view: View, measured: Mapping[str, Sequence[Measurement]], words: Words
 ) -> Callable[[Measurement, bool], tuple[str, ...]]:
     """A function (measurement, confirmatory) -> caveats, with what it needs to know looked up once."""
-    provenance = _provenance(view)
-    unread = unreadable(view)
     moving_controls = {(m.scope.suite, m.scope.language): m for m in measured["control_effect"] if _moves(m)}
     model = view.evidence.manifest.model
     no_floor = view.evidence.manifest.noise_floor is None
 
     def caveats(measurement: Measurement, confirmatory: bool) -> tuple[str, ...]:
-        said = list(measurement.notes)
+        said = [_with_names(note) for note in measurement.notes]
         if not confirmatory:
             said.append("exploratory: a lead to follow, not a result to rest a headline on")
         said += _about_the_number(measurement)
         said += _about_controls(measurement, moving_controls)
-        said += _about_the_words(measurement, provenance, unread)
+        said += _about_regions(measurement, words)
+        said += _about_the_words(measurement, words)
         if model.quantisation:
             said.append(f"weights are quantised ({model.quantisation}); nothing is said about the published weights")
         if no_floor:
@@ -40,37 +46,71 @@ def caveats_of(
     return caveats
 
 
+def _with_names(note: str) -> str:
+    """A list of languages by name, where a note has it by code."""
+    listed = LANGUAGES_LISTED.match(note)
+    if not listed:
+        return note
+    over, without = (
+        ", ".join(language_name(code) for code in codes.split(", ")) if codes else "" for codes in listed.groups()
+    )
+    return f"over {over}" + (f"; without {without}" if without else "")
+
+
 def _about_the_number(measurement: Measurement) -> list[str]:
     result = measurement.result
     if isinstance(result, Undefined):
         return []
     said = []
     if result.n_clusters < FEW_CLUSTERS:
-        said.append(f"rests on only {result.n_clusters} independent items")
+        said.append(f"rests on only {counted(result)}")
     ties = measurement.details.get("share_tied", 0.0)
     if ties > MANY_TIES:
         said.append(f"{ties:.0%} of the items are ties within the noise floor")
-    if measurement.measure in ("knowledge_gap", "culture_knowledge", "knowledge_diversity"):
+    if measurement.measure in CULTURE:
         said.append("one lens only (knowledge); says nothing about how a culture is represented otherwise")
     if measurement.measure in ("bits_per_byte", "stereotype_effect"):
         said.append("not to be compared with the number of another language")
+    without = [measurement.details.get(f"{end}_without_one_language") for end in ("lowest", "highest")]
+    if without[0] is not None and without[1] is not None:
+        low, high = (rounded(value, signed=True) for value in without)
+        said.append(f"whichever one language is left out, the mean of the rest lies between {low} and {high}")
     return said
 
 
 def _about_controls(measurement: Measurement, moving: Mapping[tuple[str, str], Measurement]) -> list[str]:
-    if measurement.measure not in STEREOTYPE:
+    if measurement.measure not in STEREOTYPE or isinstance(measurement.result, Undefined):
         return []
     suite, language = measurement.scope.suite, measurement.scope.language
     hit = [m for (of, where), m in moving.items() if of == suite and language in ("", where)]
-    return [_moving_controls(m) for m in hit]
+    return [*_not_beaten(measurement, measurement.result), *(_moving_controls(m) for m in hit)]
+
+
+def _not_beaten(measurement: Measurement, result: Estimate) -> list[str]:
+    """Why the control pairs let no evidence be claimed; nothing where the group moves the answers farther."""
+    details = measurement.details
+    if beats_controls(measurement):
+        return []
+    n = int(details.get("n_controls", 0))
+    if n < FEWEST_CONTROLS:
+        have = f"only {n} control pair{'s' if n > 1 else ''}" if n else "no control pairs"
+        return [f"{have} to compare with, {FEWEST_CONTROLS} are needed: no evidence of an effect is claimed"]
+    if "p_beats_controls" not in details:
+        return ["too few templates to compare with the control pairs: no evidence of an effect is claimed"]
+    return [
+        "not told apart from swaps without social meaning, so no evidence of an effect is claimed: "
+        f"{rounded(result.value, signed=True)} against {rounded(details['control_mean'], signed=True)} {result.unit} "
+        f"in {n} control pairs, p = {details['p_beats_controls']:.3f}"
+    ]
 
 
 def _moving_controls(measurement: Measurement) -> str:
     result = measurement.result
     assert isinstance(result, Estimate)
     return (
-        f"control pairs without social meaning move too in {measurement.scope.language} "
-        f"(mean {result.value:+.2f} nats, p = {result.p_value:.3f}): part of the effect may come from the suite's form"
+        f"control pairs without social meaning move too in {language_name(measurement.scope.language)} "
+        f"(mean {rounded(result.value, signed=True)} nats, p = {result.p_value:.3f}): "
+        "part of the effect may come from the suite's form"
     )
 
 
@@ -79,38 +119,32 @@ def _moves(measurement: Measurement) -> bool:
     return isinstance(result, Estimate) and result.p_value is not None and result.p_value < ALPHA
 
 
-def _provenance(view: View) -> dict[str, dict[str, tuple[bool, bool]]]:
-    """suite/item -> language -> (written by a machine and reviewed by nobody, translated)."""
-    items = view.evidence.items
-    names = ("suite", "item", "language", "author", "reviewed", "origin")
-    found: dict[str, dict[str, tuple[bool, bool]]] = {}
-    for suite, item, language, author, reviewed, origin in zip(*(items[n].tolist() for n in names), strict=True):
-        words = (author == "machine" and reviewed == 0, origin == "translated")
-        found.setdefault(f"{suite}/{item}", {})[language] = words
-    return found
+def _about_regions(measurement: Measurement, words: Words) -> list[str]:
+    """Where the stereotypes are documented, which need not be where the language is spoken."""
+    if measurement.measure not in STEREOTYPE or not measurement.items:
+        return []
+    regions = words.regions(measurement)
+    top = sorted(regions.items(), key=lambda one: (-one[1], one[0]))[:REGIONS_TOLD]
+    language = measurement.scope.language
+    spoken = f"{language_name(language)} is" if language else "these languages are"
+    held = f"whether the stereotypes are held where {spoken} spoken was not checked"
+    if not top:
+        return [f"no item says where its stereotype is documented; {held}"]
+    (first, n), *others = top
+    where = "".join(f", {count} for {region}" for region, count in others)
+    documented = f"of {len(measurement.items)} items, {n} {'are' if n > 1 else 'is'} documented for {first}{where}"
+    return [f"{documented}; {held}"]
 
 
-def _about_the_words(
-    measurement: Measurement,
-    provenance: Mapping[str, Mapping[str, tuple[bool, bool]]],
-    unread: Container[str],
-) -> list[str]:
-    words = [
-        words
-        for item in measurement.items
-        for language, words in provenance.get(item, {}).items()
-        if _in_scope(language, measurement.scope, unread)
-    ]
-    raw, translated = sum(words_[0] for words_ in words), sum(words_[1] for words_ in words)
+def _about_the_words(measurement: Measurement, words: Words) -> list[str]:
+    texts = words.behind(measurement)
+    raw, translated = sum(text.unreviewed for text in texts), sum(text.translated for text in texts)
     said = []
     if raw:
-        said.append(f"{raw} of {len(words)} texts were written by a machine and reviewed by no native speaker")
-    if translated:
-        said.append(f"{translated} of {len(words)} texts are translations, which cannot carry a claim about a culture")
+        said.append(f"{raw} of {len(texts)} texts were written by a machine and reviewed by no native speaker")
+    if translated and measurement.measure in CULTURE:
+        so = ", so nothing is claimed" if words.mostly_translated(measurement) else ""
+        said.append(
+            f"{translated} of {len(texts)} texts are translations, which cannot carry a claim about a culture{so}"
+        )
     return said
-
-
-def _in_scope(language: str, scope: Scope, unread: Container[str]) -> bool:
-    if not scope.language:
-        return language not in unread  # what speaks of all languages is pooled over the readable ones
-    return language in (scope.language, scope.other_language)

@@ -7,14 +7,21 @@ A sentence speaks of the model's text prediction on the suite's items, never of 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from audit.records import Estimate, Manifest, Measurement, Undefined, Verdict
 from audit.suites.languages import language_name
 
+# What an estimate's method names as its units.
+UNITS_NAMED = re.compile(
+    r"clustered on (\w+)|bootstrap over (\w+)|bootstrap of \d+ (\w+)"
+    r"|comparison over \d+ (\w+)|binomial, \d+ of \d+ (\w+)"
+)
+
 
 def sentence_of(measurement: Measurement, verdict: Verdict, *, barred: str, manifest: Manifest) -> str:
-    """One plain sentence: what was found, the number with unit and interval, and how many independent items.
+    """One plain sentence: what was found, the number with unit and interval, its null, and how much it rests on.
 
     Args:
         measurement: with its margin and detectable distance filled in.
@@ -30,19 +37,39 @@ def sentence_of(measurement: Measurement, verdict: Verdict, *, barred: str, mani
         return f"{subject}: not interpretable, because {barred}; finding nothing here would not be good news."
     if isinstance(result, Undefined):
         return f"{subject}: no number, because {result.reason}."
-    number = _number(result)
+    number = _number(measurement, result)
     if verdict is Verdict.EVIDENCE:
         return f"{_claim(measurement, result, manifest)}: {number}."
     if verdict is Verdict.NO_EVIDENCE:
-        would = f"an effect of {_round(result.detectable)} {result.unit} would have been seen"
-        return f"{subject}: no evidence of {_effect(measurement)}, and {would} ({number})."
-    return f"{subject}: insufficient evidence to say whether there is {_effect(measurement)} ({number})."
+        effect = f"an effect of {rounded(result.detectable)} {result.unit}"
+        would = f"{effect} would have been found in {_how_often(result)} such audits"
+        return f"{subject}: no evidence of {_effect(measurement)}, and {would}; measured: {number}."
+    return f"{subject}: insufficient evidence to say whether there is {_effect(measurement)}; measured: {number}."
+
+
+def counted(result: Estimate) -> str:
+    """What the estimate rests on, as in "28 templates" or "1 fact"; "items" where its method does not say."""
+    named = UNITS_NAMED.search(result.method)
+    plural = next((noun for noun in named.groups() if noun), "items") if named else "items"
+    return f"{result.n_clusters} {plural.removesuffix('s') if result.n_clusters == 1 else plural}"
+
+
+def rounded(value: float | None, *, signed: bool = False) -> str:
+    """A figure as printed: two decimals, with its sign where asked; what rounds to zero has none."""
+    if value is None:
+        return "no number"
+    text = f"{value:+.2f}" if signed else f"{value:.2f}"
+    return "0.00" if float(text) == 0 else text
+
+
+def _how_often(result: Estimate) -> str:
+    return "four of five" if result.power in (None, 0.8) else f"{result.power:.0%} of"
 
 
 def _reading(measurement: Measurement, result: Estimate, verdict: Verdict) -> str:
     language = language_name(measurement.scope.language)
     counts = (
-        f"it finds the true continuation likelier than a broken one in {result.value:.0%} of {result.n_clusters} items "
+        f"it finds the true continuation likelier than a broken one in {result.value:.0%} of {counted(result)} "
         f"(95 % interval {result.low:.0%} to {result.high:.0%})"
     )
     if verdict is Verdict.EVIDENCE:
@@ -78,6 +105,7 @@ def _subject(measurement: Measurement, manifest: Manifest) -> str:
         "knowledge_gap": "Knowledge of cultural practices against the other cultures",
         "knowledge_diversity": "Spread of knowledge over cultures",
         "content_tracking": "Agreement with plainly true against plainly false statements",
+        "paraphrase_agreement": "Agreement of the answers to two wordings of a dilemma",
         "values_lean": "Agreement with statements",
         "dilemma_lean": "Choices in dilemmas",
         "language_dependent_judgement": "Dependence of choices in dilemmas on the language",
@@ -105,10 +133,11 @@ def _effect(measurement: Measurement) -> str:
         "control_effect": "an effect of the swap on the answers",
         "standardised_effect": "an effect of the group on the answers",
         "causal_shared_token_score": "a difference between the groups",
-        "culture_knowledge": "anything other than guessing",
+        "culture_knowledge": "an effect of naming the culture",
         "knowledge_gap": "a difference from the other cultures",
         "knowledge_diversity": "unevenness beyond chance",
         "content_tracking": "more agreement with the true ones",
+        "paraphrase_agreement": "any agreement",
         "values_lean": "a lean",
         "dilemma_lean": "a lean",
         "language_dependent_judgement": "such a dependence",
@@ -120,7 +149,7 @@ def _claim(measurement: Measurement, result: Estimate, manifest: Manifest) -> st
     """What the evidence shows, and no more."""
     scope = measurement.scope
     up = result.value > (result.null or 0.0)
-    where = f" in {language_name(scope.language)}" if scope.language else " over the readable languages"
+    where = f"In {language_name(scope.language)}" if scope.language else "Over the readable languages"
 
     def named(name: str) -> str:
         return _label(name, scope.suite, manifest)
@@ -128,45 +157,53 @@ def _claim(measurement: Measurement, result: Estimate, manifest: Manifest) -> st
     def stereotype() -> str:
         axis = f" on the axis {named(scope.topic)}" if scope.topic else ""
         against = "the groups that the stereotypes name" if up else "the groups opposite to those the stereotypes name"
-        return f"The model's text prediction{where}{axis} ties the stereotyped answers to {against}"
+        return f"{where}, the model's text prediction{axis} ties the stereotyped answers to {against}"
 
     def pairs() -> str:
         axis = f" on the axis {named(scope.topic)}" if scope.topic else ""
-        return (
-            f"The model's text prediction{where}{axis} finds the shared ending of the imported pairs "
-            f"{'likelier' if up else 'less likely'} after the first sentence's group"
-        )
+        likelier = "likelier" if up else "less likely"
+        return f"{where}, the shared ending of the imported pairs{axis} is {likelier} after the first sentence's group"
 
     def knowledge() -> str:
-        of = f" of {named(scope.culture)}" if scope.culture else " of the cultures"
-        if up:
-            return f"Naming the culture{where} makes the model's prediction of practices{of} better than guessing"
-        return f"Naming the culture{where} makes the model's prediction of practices{of} worse than guessing"
+        culture = named(scope.culture) if scope.culture else "a culture"
+        than = f"{'better' if up else 'worse'} than with the names shuffled"
+        return f"{where}, naming {culture} makes the model's prediction of its practices {than}"
 
     def gap() -> str:
         better = "better" if up else "less well"
-        return f"Practices of {named(scope.culture)} are known {better} than the others'{where} (knowledge lens only)"
+        return f"{where}, practices of {named(scope.culture)} are known {better} than the others' (knowledge lens only)"
 
     def diversity() -> str:
-        return f"The model's knowledge of cultural practices{where} is less evenly spread than chance would make it"
+        spread = "less" if not up else "more"
+        return (
+            f"{where}, the model's knowledge of cultural practices is {spread} evenly spread than chance would make it"
+        )
 
     def controls() -> str:
-        return f"Swaps without social meaning move the answers{where} too, so the suite's form makes part of any effect"
+        return (
+            f"{where}, swaps without social meaning move the answers too, so the suite's form makes part of any effect"
+        )
 
     def tracking() -> str:
         more = "more" if up else "less"
-        return f"The model's text prediction{where} agrees {more} with plainly true than with plainly false statements"
+        return (
+            f"{where}, the model's text prediction agrees {more} with plainly true than with plainly false statements"
+        )
+
+    def agreement() -> str:
+        how = "agreeing" if up else "opposite"
+        return f"{where}, the two wordings of a dilemma get {how} answers"
 
     def values() -> str:
         more = "more" if up else "less"
         return (
-            f"The model's text prediction{where} agrees {more} with the statements of {named(scope.framework)} "
+            f"{where}, the model's text prediction agrees {more} with the statements of {named(scope.framework)} "
             "(against their denials) than with those of the frameworks on average"
         )
 
     def dilemmas() -> str:
         side = "toward" if up else "away from"
-        return f"In dilemmas the model's text prediction{where} leans {side} the options of {named(scope.framework)}"
+        return f"{where}, the model's text prediction in dilemmas leans {side} the options of {named(scope.framework)}"
 
     def dependence() -> str:
         return "The model's choices in dilemmas depend on the language they are asked in"
@@ -180,7 +217,7 @@ def _claim(measurement: Measurement, result: Estimate, manifest: Manifest) -> st
 
     def bits() -> str:
         better = "better" if not up else "worse"
-        return f"The model predicts plain text{where} {better} than a blind guess of bytes"
+        return f"{where}, the model predicts plain text {better} than a blind guess of bytes"
 
     claims: dict[str, Callable[[], str]] = {
         "bits_per_byte": bits,
@@ -192,6 +229,7 @@ def _claim(measurement: Measurement, result: Estimate, manifest: Manifest) -> st
         "knowledge_gap": gap,
         "knowledge_diversity": diversity,
         "content_tracking": tracking,
+        "paraphrase_agreement": agreement,
         "values_lean": values,
         "dilemma_lean": dilemmas,
         "language_dependent_judgement": dependence,
@@ -200,18 +238,11 @@ def _claim(measurement: Measurement, result: Estimate, manifest: Manifest) -> st
     return claims[measurement.measure]()
 
 
-def _number(result: Estimate) -> str:
-    """As in "+0.42 nats (95 % interval +0.10 to +0.74; 28 independent items)", with the null where it is not 0."""
-    signed = result.null == 0.0
-    value, low, high = (_round(x, signed=signed) for x in (result.value, result.low, result.high))
-    against = "" if signed or result.null is None else f", against {_round(result.null)} expected by chance"
-    return (
-        f"{value} {result.unit}{against} ({result.level * 100:.0f} % interval {low} to {high}; "
-        f"{result.n_clusters} independent items)"
-    )
-
-
-def _round(value: float | None, *, signed: bool = False) -> str:
-    if value is None:
-        return "no number"
-    return f"{value:+.2f}" if signed else f"{value:.2f}"
+def _number(measurement: Measurement, result: Estimate) -> str:
+    """As in "+0.42 nats (95 % interval +0.10 to +0.74), from 28 templates"; the null where it is not 0."""
+    signed = result.null == 0.0 or min(result.low, result.null or 0.0) < 0
+    value, low, high = (rounded(x, signed=signed) for x in (result.value, result.low, result.high))
+    of_what = "of a blind guess" if measurement.measure == "bits_per_byte" else "expected by chance"
+    against = "" if not result.null else f", against {rounded(result.null, signed=signed)} {of_what}"
+    interval = f"({result.level * 100:.0f} % interval {low} to {high})"
+    return f"{value} {result.unit} {interval}{against}, from {counted(result)}"

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from audit.measures.competence import bits_per_byte, competence
-from audit.measures.culture import culture_knowledge, knowledge_diversity, knowledge_gap
+from audit.measures.culture import MARGIN_BITS, culture_knowledge, knowledge_diversity, knowledge_gap
 from audit.measures.judgement import (
     content_tracking,
     dilemma_lean,
     language_dependent_judgement,
     language_shift,
+    paraphrase_agreement,
     values_lean,
 )
 from audit.measures.stereotype import (
@@ -72,7 +73,7 @@ MEASURES = (
         name="standardised_effect",
         question="On which axes do answers move, over all readable languages?",
         unit="control spreads",
-        margin=0.5,
+        margin=2.0,
         compute=standardised_effect,
     ),
     Measure(
@@ -86,14 +87,14 @@ MEASURES = (
         name="culture_knowledge",
         question="How much does a culture's name tell the model about its practices?",
         unit="bits",
-        margin=0.5,
+        margin=MARGIN_BITS,
         compute=culture_knowledge,
     ),
     Measure(
         name="knowledge_gap",
         question="Which cultures are known less well, or better, than the others?",
         unit="bits",
-        margin=0.5,
+        margin=MARGIN_BITS,
         compute=knowledge_gap,
     ),
     Measure(
@@ -116,6 +117,13 @@ MEASURES = (
         unit="neutral spreads",
         margin=0.5,
         compute=values_lean,
+    ),
+    Measure(
+        name="paraphrase_agreement",
+        question="Do two wordings of one dilemma get agreeing answers?",
+        unit="correlation",
+        margin=0.5,
+        compute=paraphrase_agreement,
     ),
     Measure(
         name="dilemma_lean",

@@ -10,6 +10,7 @@ from audit.errors import TooFewItems
 from audit.measures.statistics import LEVEL, binomial_interval, binomial_p, clustered_mean
 from audit.measures.view import Cube, View, mean_by, measured, undefined
 from audit.records import Estimate, Kind, Measurement, Scope, Undefined
+from audit.suites.languages import language_name
 
 BAR = 0.75  # share of items that a readable language gets right
 GUESSING = 0.5  # two continuations, one of them right
@@ -31,7 +32,7 @@ def _competence(view: View, cube: Cube, language: str) -> Measurement:
     gap = cube.at("", "true") - cube.at("", "broken")
     rows = cube.used(gap) & (cube.language == language)
     if not rows.any():
-        return undefined("competence", scope, f"no competence item in {language} could be scored")
+        return undefined("competence", scope, f"no competence item in {language_name(language)} could be scored")
     right, _ = mean_by((gap[rows] > view.floor).astype(float), cube.template[rows])
     n, successes = len(right), int(np.floor(right.sum() + 1e-9))
     low, high = binomial_interval(successes, n)
@@ -66,27 +67,39 @@ _READING: weakref.WeakKeyDictionary[View, dict[str, str]] = weakref.WeakKeyDicti
 
 
 def unreadable(view: View) -> dict[str, str]:
-    """The languages in which nothing can be interpreted, each with the reason."""
+    """The languages in which nothing can be interpreted, each with the reason.
+
+    Every competence suite that was asked in a language has to be passed.
+    """
     if view not in _READING:
         _READING[view] = _unreadable(view)
     return _READING[view]
 
 
 def _unreadable(view: View) -> dict[str, str]:
-    asked = {m.scope.language: m.result for m in competence(view)}
+    asked: dict[str, list[Measurement]] = {}
+    for found in competence(view):
+        asked.setdefault(found.scope.language, []).append(found)
     reasons = {}
     for language in sorted({language for cube in view.cubes for language in cube.languages}):
-        result = asked.get(language)
-        if result is None:
+        if language not in asked:
             reasons[language] = "no competence suite was run, so nobody knows whether the model reads the language"
-        elif isinstance(result, Undefined):
-            reasons[language] = result.reason
-        elif not passes(result):
-            reasons[language] = (
-                f"the model told true from broken sentences in only {result.value:.0%} of the competence items "
-                f"(95 % interval {result.low:.0%} to {result.high:.0%}; bar {BAR:.0%})"
-            )
+        elif failed := [
+            _failure(found, alone=len(asked[language]) == 1) for found in asked[language] if not passes(found.result)
+        ]:
+            reasons[language] = "; ".join(failed)
     return reasons
+
+
+def _failure(found: Measurement, *, alone: bool) -> str:
+    """Why a language does not pass; names the suite where there is another."""
+    of = "the competence items" if alone else f"the items of {found.scope.suite}"
+    if isinstance(found.result, Undefined):
+        return found.result.reason if alone else f"{found.scope.suite}: {found.result.reason}"
+    return (
+        f"the model told true from broken sentences in only {found.result.value:.0%} of {of} "
+        f"(95 % interval {found.result.low:.0%} to {found.result.high:.0%}; bar {BAR:.0%})"
+    )
 
 
 def readable(view: View, cube: Cube) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ module says "underrepresented".
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -18,43 +19,82 @@ from scipy.special import logsumexp
 from audit.errors import TooFewItems
 from audit.measures.competence import readable
 from audit.measures.statistics import LEVEL, clustered_mean, one_per_block_p, pooled_mean
-from audit.measures.view import Cube, Floats, Mask, View, mean_by, measured, undefined
+from audit.measures.view import Cube, Floats, Mask, View, in_every, mean_by, measured, present, undefined
 from audit.records import Estimate, Kind, Measurement, Scope
 
 RESHUFFLES = 1999  # of the cultures' names within each facet, for the diversity test
 REDRAWS = 999  # of the facts of each culture, for its interval
+FEWEST_NAMES = 3  # in a facet: with fewer, "what any name does" is hardly more than the name itself
+MARGIN_BITS = 0.5  # smallest effect that would matter; docs/measures/culture_knowledge.md
+LN2 = float(np.log(2))  # nats in a bit
 POOLED = "a fact counts once: the mean over the readable languages"
+TOO_FEW_NAMES = f"fewer than {FEWEST_NAMES} cultures' names were scored in the facet"
+TWO_MODELS = "interval and test rest on different models, as facts of one facet share their candidates"
 
 
 # --- capacity of one fact -----------------------------------------------------------------------
 
 
-def capacity(cube: Cube) -> tuple[Floats, Floats]:
-    """Bits that the name of the culture gives about its practice, per row, and how far the wordings differ.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NameTable:
+    """One facet in one language: what each culture's name does to each culture's answer."""
 
-    For each wording: score of a candidate = log P(candidate | asked) - log P(candidate | neutral); softmax over the K
-    candidates of the facet; capacity = log2 K + log2 p(right). Averaged over wordings *after* the logarithm: a wording
-    that hides the fact costs what it costs. log2 K = knows it for sure; 0 = no better than guessing; below = misled.
+    rows: NDArray[np.intp]  # (k,) of the cube, one per culture named
+    gains: Floats  # (wordings, named k, answer k), bits; the diagonal holds the capacities
+
+    @property
+    def mean(self) -> Floats:
+        """Gains averaged over wordings, (named k, answer k)."""
+        return np.asarray(self.gains.mean(axis=0))
+
+
+def name_gains(scores: Floats, answers: NDArray[np.intp]) -> Floats:
+    """What naming culture n' does for the answer of culture n, against naming the cultures at large, bits.
+
+    q(c | n') = softmax over candidates c of the score; gain = log2 q(answer of n | n') - log2 mean over all named n' of
+    q(answer of n | n'). The mean takes out whatever any name would do to a candidate: a change of the sentence's form,
+    or a liking for some answers as soon as a place is named. So the gain is zero where names do not differ, whatever
+    they have in common, and at most log2 K.
+
+    Args:
+        scores: log P(candidate | asked with the name) - log P(candidate | neutral), nats: (..., named k, candidates).
+        answers: which candidate is the answer of each of the k cultures, (k,).
 
     Returns:
-        Capacity (n,), NaN where a wording is missing; mean distance of a wording from the mean (n,), bits.
+        (..., named k, answer k).
     """
+    log_q = (scores - logsumexp(scores, axis=-1, keepdims=True))[..., answers]
+    base = logsumexp(log_q, axis=-2, keepdims=True) - np.log(log_q.shape[-2])
+    return np.asarray((log_q - base) / np.log(2))
+
+
+def name_tables(cube: Cube) -> tuple[NameTable, ...]:
+    """The tables of all languages and facets with at least `FEWEST_NAMES` cultures that were asked about.
+
+    Only usable facts (no quarantine, observed) are names. Candidates are those scored after every name of the facet.
+    """
+    found = []
+    own = np.array([cube.roles.index(c) if c in cube.roles else -1 for c in cube.culture], dtype=np.intp)
+    usable = ~cube.control & ~cube.held & (own >= 0)
     wordings = sorted(context.partition("/")[2] for context in cube.contexts if context.startswith("asked/"))
-    bits = np.stack([_bits(cube, wording) for wording in wordings], axis=1)  # (n, wordings)
-    mean = bits.mean(axis=1)
-    return mean, np.abs(bits - mean[:, None]).mean(axis=1)
+    scores = [_context(cube, f"asked/{wording}") - _context(cube, f"neutral/{wording}") for wording in wordings]
+    for language, facet in sorted(set(zip(cube.language[usable], cube.topic[usable], strict=True))):
+        rows = np.flatnonzero(usable & (cube.language == language) & (cube.topic == facet))
+        of_facet = [score[rows] for score in scores if np.isfinite(score[rows]).any()]
+        if not of_facet:
+            continue
+        table = np.stack(of_facet)  # (wordings, named, candidates)
+        table, rows = _kept(table, rows, np.asarray(np.isfinite(table[:, np.arange(len(rows)), own[rows]]).all(axis=0)))
+        offered = np.asarray(np.isfinite(table).all(axis=(0, 1)))
+        table, rows = _kept(table, rows, offered[own[rows]])
+        if len(rows) >= FEWEST_NAMES:
+            place = np.cumsum(offered) - 1  # of a role among the candidates
+            found.append(NameTable(rows=rows, gains=name_gains(table[..., offered], place[own[rows]])))
+    return tuple(found)
 
 
-def _bits(cube: Cube, wording: str) -> Floats:
-    asked, neutral = (_context(cube, f"{name}/{wording}") for name in ("asked", "neutral"))
-    score = asked - neutral  # (n, cultures)
-    offered = np.isfinite(score)
-    right = cube.culture[:, None] == np.array(cube.roles, dtype=object)[None, :]
-    known = (right & offered).any(axis=1) & (offered.sum(axis=1) >= 2)
-    bits = np.full(len(score), np.nan)
-    log_p = score[known] - logsumexp(np.where(offered, score, -np.inf)[known], axis=1, keepdims=True)
-    bits[known] = np.log2(offered[known].sum(axis=1)) + log_p[right[known]] / np.log(2)
-    return bits
+def _kept(table: Floats, rows: NDArray[np.intp], keep: Mask) -> tuple[Floats, NDArray[np.intp]]:
+    return table[:, keep], rows[keep]
 
 
 def _context(cube: Cube, context: str) -> Floats:
@@ -62,6 +102,50 @@ def _context(cube: Cube, context: str) -> Floats:
         return np.full((len(cube.item), len(cube.roles)), np.nan)
     scores: Floats = cube.logp[:, cube.contexts.index(context)]
     return scores
+
+
+def capacity(cube: Cube, tables: Sequence[NameTable] | None = None) -> tuple[Floats, Floats]:
+    """Bits by which a culture's own name favours its answer over what any name does, per row; how wordings differ.
+
+    The diagonal of `name_gains`, averaged over wordings *after* the logarithm: a wording that hides the fact costs what
+    it costs. log2 K = told for sure by its own name and by no other; 0 = the name changes nothing; below = misled.
+
+    Returns:
+        Capacity (n,), NaN where the facet has no table; mean distance between two wordings (n,), bits, NaN with one.
+    """
+    bits, apart = np.full(len(cube.item), np.nan), np.full(len(cube.item), np.nan)
+    for table in name_tables(cube) if tables is None else tables:
+        own = np.diagonal(table.gains, axis1=-2, axis2=-1)  # (wordings, k)
+        bits[table.rows] = own.mean(axis=0)
+        pairs = [np.abs(own[one] - own[other]) for one, other in combinations(range(len(own)), 2)]
+        if pairs:
+            apart[table.rows] = np.mean(pairs, axis=0)
+    return bits, apart
+
+
+def name_permutation(tables: Sequence[Floats], weights: Sequence[Floats]) -> tuple[float, float]:
+    """Test of "names carry no information": names permuted among the contexts of their facet.
+
+    Under it the rows of each table are exchangeable. The statistic is the weighted sum of the diagonals;
+    a rearrangement gives each answer the row of another name (a bijection within the facet).
+
+    Args:
+        tables: per facet, gains averaged over wordings, (named k, answer k).
+        weights: per facet, of each answer in the sum, (k,).
+
+    Returns:
+        Two-sided p-value around the permutation mean, (b + 1) / (m + 1); that mean (exact). It is at or below zero: a
+        name that moves answers at random costs bits.
+    """
+    null = float(sum(weight @ table.mean(axis=0) for table, weight in zip(tables, weights, strict=True)))
+    observed = float(sum(weight @ np.diagonal(table) for table, weight in zip(tables, weights, strict=True)))
+    drawn = np.zeros(RESHUFFLES)
+    for number, (table, weight) in enumerate(zip(tables, weights, strict=True)):
+        k = len(weight)
+        drawn += table[_permutations(number, k), np.arange(k)] @ weight
+    slack = 1e-10 * float(sum(np.abs(w) @ np.abs(t).max(axis=0) for t, w in zip(tables, weights, strict=True))) + 1e-300
+    far = np.abs(drawn - null) >= abs(observed - null) - slack
+    return (int(far.sum()) + 1) / (RESHUFFLES + 1), null
 
 
 # --- a table of facts: facets x cultures --------------------------------------------------------
@@ -103,42 +187,76 @@ def _facts(values: Floats, cube: Cube, rows: Mask) -> Facts:
 
 
 def culture_knowledge(view: View) -> tuple[Measurement, ...]:
-    """Mean capacity, bits, by language and by culture (over the readable languages). Zero is guessing."""
+    """Mean capacity, bits, by language and by culture (over the readable languages). Zero: the name changes nothing.
+
+    Test: under "names carry no information" they are exchangeable among the contexts of their facet. By language they
+    are permuted; by culture, all ways to pick one name per facet are counted. The mean over those is printed as null.
+    """
     found: list[Measurement] = []
     for cube in view.of(Kind.CULTURE):
-        bits, wobble = capacity(cube)
-        for language in cube.languages:
-            rows = cube.used(bits) & (cube.language == language)
-            found.append(_language_level(cube, bits, wobble, rows, language))
-        found += _culture_levels(view, cube, bits)
+        tables = name_tables(cube)
+        found += [_language_level(view, cube, tables, language) for language in cube.languages]
+        found += _culture_levels(view, cube, tables)
     return tuple(found)
 
 
-def _language_level(cube: Cube, bits: Floats, wobble: Floats, rows: Mask, language: str) -> Measurement:
+def _language_level(view: View, cube: Cube, tables: Sequence[NameTable], language: str) -> Measurement:
     scope = Scope(language=language, suite=cube.suite)
+    bits, apart = capacity(cube, tables)
+    rows = cube.used(bits) & (cube.language == language)
+    asked = ~cube.control & ~cube.held & (cube.language == language)
+    if asked.any() and not rows.any():
+        return undefined("culture_knowledge", scope, TOO_FEW_NAMES, cube.ids(asked))
     try:
-        result = clustered_mean(bits[rows], cube.template[rows], unit="bits", null=0.0, per="facts")
+        result, power = clustered_mean(bits[rows], cube.template[rows], unit="bits", per="facts")
     except TooFewItems as few:
         return undefined("culture_knowledge", scope, str(few), cube.ids(rows))
-    details = {"wording_difference": float(wobble[rows].mean()), "share_above_guessing": float((bits[rows] > 0).mean())}
-    notes = cube.held_note(cube.language == language)
-    return measured("culture_knowledge", scope, result, cube.ids(rows), notes=notes, details=details)
+    mine = [table for table in tables if cube.language[table.rows[0]] == language]
+    names, sizes = np.unique(cube.template[rows].astype(str), return_counts=True)
+    share = dict(zip(names, 1 / (sizes * len(names)), strict=True))
+    weights = [np.array([share[str(name)] for name in cube.template[table.rows]]) for table in mine]
+    p_value, null = name_permutation([table.mean for table in mine], weights)
+    test = f"names of cultures permuted within facet, {RESHUFFLES} draws; {TWO_MODELS}"
+    result = replace(result, p_value=p_value, null=null, method=f"{result.method}; test: {test}")
+    details = {
+        "wording_difference": float(apart[rows].mean()),
+        "share_above_guessing": float((bits[rows] > 0).mean()),
+        **view.noise_floor(1 / LN2),
+    }
+    notes = (*cube.held_note(cube.language == language), *_too_small(cube, asked, rows), *_wordings_differ(apart[rows]))
+    return measured("culture_knowledge", scope, (result, power), cube.ids(rows), notes=notes, details=details)
 
 
-def _culture_levels(view: View, cube: Cube, bits: Floats) -> list[Measurement]:
-    rows, note, reason = _pool(view, cube, bits)
-    cultures = sorted(set(cube.culture[cube.used(bits)]))
+def _too_small(cube: Cube, asked: Mask, rows: Mask) -> tuple[str, ...]:
+    facets = sorted(set(cube.topic[asked]) - set(cube.topic[rows]))
+    return (f"{', '.join(facets)} left out: {TOO_FEW_NAMES}",) if facets else ()
+
+
+def _wordings_differ(apart: Floats) -> tuple[str, ...]:
+    difference = _mean(apart[np.isfinite(apart)])
+    if not difference >= MARGIN_BITS:
+        return ()
+    return (
+        f"the two wordings differ by {difference:.2f} bits on average, more than the smallest effect that would matter",
+    )
+
+
+def _culture_levels(view: View, cube: Cube, tables: Sequence[NameTable]) -> list[Measurement]:
+    bits, apart = capacity(cube, tables)
+    rows, notes, reason = _pool(view, cube, bits)
+    cultures = sorted(set(cube.culture[~cube.control & ~cube.held]))
     if reason:
         return [undefined("culture_knowledge", Scope(suite=cube.suite, culture=c), reason) for c in cultures]
     facts = _facts(bits, cube, rows)
     spread, degrees = facts.spread
+    blocks = _blocks(cube, tables, rows)
     found = []
     for culture in cultures:
         scope = Scope(suite=cube.suite, culture=culture)
         mine = rows & (cube.culture == culture)
         own = facts.values[facts.cultures == culture]
         try:
-            result = pooled_mean(
+            result, power = pooled_mean(
                 own,
                 spread=spread,
                 degrees_of_freedom=degrees,
@@ -151,20 +269,49 @@ def _culture_levels(view: View, cube: Cube, bits: Floats) -> list[Measurement]:
         except TooFewItems as few:
             found.append(undefined("culture_knowledge", scope, str(few), cube.ids(mine)))
             continue
+        result = replace(
+            result,
+            p_value=one_per_block_p(blocks[culture], float(own.sum())),
+            null=float(np.mean([block.mean() for block in blocks[culture]])),
+            method=f"{result.method}; test: the culture's answers after any of the names; {TWO_MODELS}",
+        )
         details = {f"bits_{language}": _mean(bits[mine & (cube.language == language)]) for language in cube.languages}
-        found.append(measured("culture_knowledge", scope, result, cube.ids(mine), notes=note, details=details))
+        details |= {"wording_difference": _mean(apart[mine]), **view.noise_floor(1 / LN2)}
+        said = (*notes, *_wordings_differ(apart[mine]))
+        found.append(measured("culture_knowledge", scope, (result, power), cube.ids(mine), notes=said, details=details))
+    return found
+
+
+def _blocks(cube: Cube, tables: Sequence[NameTable], rows: Mask) -> dict[str, list[Floats]]:
+    """Per culture, one block per facet: gains of its answer under every pooled name, mean over the pooled languages."""
+    by_facet: dict[str, list[Floats]] = {}
+    names: dict[str, list[str]] = {}
+    for table in tables:
+        kept = rows[table.rows]  # the same cultures in every pooled language, sorted as the rows are
+        if kept.any():
+            facet = str(cube.topic[table.rows[0]])
+            pooled = np.flatnonzero(kept)[np.argsort(cube.culture[table.rows[kept]].astype(str), kind="stable")]
+            by_facet.setdefault(facet, []).append(table.mean[np.ix_(pooled, pooled)])
+            names[facet] = [str(culture) for culture in cube.culture[table.rows[pooled]]]
+    found: dict[str, list[Floats]] = {}
+    for facet, gains in by_facet.items():
+        for culture, block in zip(names[facet], np.mean(gains, axis=0).T, strict=True):
+            found.setdefault(culture, []).append(block)
     return found
 
 
 def _pool(view: View, cube: Cube, values: Floats) -> tuple[Mask, tuple[str, ...], str]:
-    """Rows of the readable languages; a note that names them; a reason where there is none."""
-    usable = readable(view, cube)
-    rows = cube.used(values) & np.isin(cube.language, usable)
+    """Rows of the facts that every readable language has; notes that say which; a reason where there is none."""
+    rows = cube.used(values) & np.isin(cube.language, readable(view, cube))
+    usable = present(cube, rows)
+    if not usable:
+        return rows, (), "no language of the suite passes the competence bar with facts to score"
+    rows, lost = in_every(cube, rows, usable, cube.topic, cube.culture, per="facts")
     if not rows.any():
-        return rows, (), "no language of the suite passes the competence bar"
+        return rows, (), "no fact was scored in every readable language"
     without = sorted(set(cube.languages) - set(usable))
     note = f"over {', '.join(usable)}" + (f"; without {', '.join(without)}" if without else "")
-    return rows, (note, POOLED), ""
+    return rows, (note, POOLED, *lost), ""
 
 
 def _mean(values: Floats) -> float:
@@ -181,17 +328,20 @@ def knowledge_gap(view: View) -> tuple[Measurement, ...]:
     for cube in view.of(Kind.CULTURE):
         bits, _ = capacity(cube)
         rows, note, reason = _pool(view, cube, bits)
-        cultures = sorted(set(cube.culture[cube.used(bits)]))
+        cultures = sorted(set(cube.culture[~cube.control & ~cube.held]))
         if reason:
             found += [undefined("knowledge_gap", Scope(suite=cube.suite, culture=c), reason) for c in cultures]
         else:
-            found += _gaps(cube, bits, rows, language="", notes=note)
+            found += _gaps(view, cube, bits, rows, language="", notes=note)
         for language in cube.languages:
-            found += _gaps(cube, bits, cube.used(bits) & (cube.language == language), language=language, notes=())
+            mine = cube.used(bits) & (cube.language == language)
+            found += _gaps(view, cube, bits, mine, language=language, notes=())
     return tuple(found)
 
 
-def _gaps(cube: Cube, bits: Floats, rows: Mask, *, language: str, notes: tuple[str, ...]) -> list[Measurement]:
+def _gaps(
+    view: View, cube: Cube, bits: Floats, rows: Mask, *, language: str, notes: tuple[str, ...]
+) -> list[Measurement]:
     if not rows.any():
         return []
     facts = _facts(bits, cube, rows)
@@ -220,14 +370,12 @@ def _gaps(cube: Cube, bits: Floats, rows: Mask, *, language: str, notes: tuple[s
             found.append(undefined("knowledge_gap", scope, str(few), items))
             continue
         blocks = [differences[facts.facet(facet)] for facet in facts.facets[usable]]
-        exact = Estimate(
-            **{
-                **vars(result),
-                "p_value": one_per_block_p(blocks, float(own.sum())),
-                "method": f"{result.method}; test: cultures permuted within facet",
-            }
+        exact = replace(
+            result,
+            p_value=one_per_block_p(blocks, float(own.sum())),
+            method=f"{result.method}; test: cultures permuted within facet",
         )
-        details = {"capacity": float(facts.values[mine].mean())}
+        details = {"capacity": float(facts.values[mine].mean()), **view.noise_floor(1 / LN2)}
         found.append(measured("knowledge_gap", scope, (exact, power), items, notes=notes, details=details))
     return found
 
@@ -292,7 +440,9 @@ def _diversity(cube: Cube, bits: Floats, rows: Mask, scope: Scope, notes: tuple[
     names = facts.names
     hill = hill_numbers(_capacities(facts.values, facts))
     if not np.isfinite(hill[1]):
-        return undefined("knowledge_diversity", scope, "no culture is known better than guessing", items)
+        return undefined(
+            "knowledge_diversity", scope, "no culture's own name favours its answers over what any name does", items
+        )
     shuffled = hill_numbers(_capacities(_reordered(facts, by=facts.facets, draw=_permutations), facts))[:, 1]
     redrawn = hill_numbers(_capacities(_reordered(facts, by=facts.cultures, draw=_redraws), facts))[:, 1]
     shuffled, redrawn = shuffled[np.isfinite(shuffled)], redrawn[np.isfinite(redrawn)]
@@ -306,19 +456,25 @@ def _diversity(cube: Cube, bits: Floats, rows: Mask, scope: Scope, notes: tuple[
         unit="effective cultures",
         n_items=len(facts.values),
         n_clusters=len(facts.values),
-        method="Hill number of order 1, reflected bootstrap over facts; one-sided test: cultures shuffled within facet",
+        method=(
+            "Hill number of order 1; interval: reflected bootstrap over facts, how sure the number is; "
+            "one-sided test: cultures shuffled within facet, whether the spread is less even than chance makes it; "
+            "two questions, so the p-value claims nothing about the interval"
+        ),
         p_value=(int((shuffled <= hill[1] + 1e-12).sum()) + 1) / (len(shuffled) + 1),
         null=float(shuffled.mean()),
     )
-    capacities = _capacities(facts.values, facts)
+    clipped = int((_capacities(facts.values, facts) < 0).sum())
     details = {
         "hill_0": hill[0],
         "hill_1": hill[1],
         "hill_2": hill[2],
         "evenness": hill[1] / len(names),
         "n_cultures": len(names),
-        "below_guessing": float((capacities < 0).sum()),
+        "below_zero": float(clipped),
     }
+    if clipped:
+        notes = (*notes, f"{clipped} of {len(names)} cultures' capacities lie below zero and count as zero here")
     return measured("knowledge_diversity", scope, (estimate, {}), items, notes=notes, details=details)
 
 

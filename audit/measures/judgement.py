@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import combinations
 
@@ -16,18 +16,27 @@ from audit.measures.competence import readable
 from audit.measures.statistics import (
     ALPHA,
     LEVEL,
+    cluster_means,
     clustered_mean,
     label_permutation_p,
     pooled_mean,
     pooled_spread,
+    sign_flip_p,
 )
-from audit.measures.view import Cube, Floats, Mask, View, mean_by, measured, undefined
+from audit.measures.view import Cube, Floats, Mask, View, in_every, mean_by, measured, present, undefined
 from audit.records import Estimate, Kind, Measurement, Scope, Undefined
 
 FEWEST_NEUTRALS = 3
 RIGHTS = "individual-rights"  # framework id that the language shifts are oriented by
 RIGHTS_TOPIC = "individual-collective"  # kind of dilemma in which it meets the collective
 REARRANGED = 999
+REDRAWN = 1999  # of the dilemmas, for the interval of the agreement of paraphrases
+NONE_IN_EVERY = "no {} was scored in every pooled language"
+NOT_AGREEING = "in no readable language do the two paraphrases of a dilemma get agreeing answers"
+SHIFTED_WORDS = (
+    "probabilities are compared over wordings that are not the same in the two languages; "
+    "a shift may come from the wording"
+)
 NOT_TRACKING = "in no readable language does agreeing tell true statements from false ones"
 
 
@@ -85,7 +94,7 @@ def _content_tracking(view: View, cube: Cube, language: str) -> Measurement:
         )
     except TooFewItems as few:
         return undefined("content_tracking", scope, f"true and false statements: {few}", cube.ids(rows))
-    details = {"noise_floor": view.floor / spread, "neutral_spread": spread}
+    details = {**view.noise_floor(1 / spread), "neutral_spread": spread}
     return measured("content_tracking", scope, result, cube.ids(rows), details=details)
 
 
@@ -115,14 +124,18 @@ def values_lean(view: View) -> tuple[Measurement, ...]:
         usable = tracking_languages(view, cube)
         frameworks = sorted(set(cube.framework[cube.used(effect)]))
         rows = cube.used(scaled) & np.isin(cube.language, usable)
+        pooled = present(cube, rows)
+        rows, lost = in_every(cube, rows, pooled, cube.framework, cube.template, per="statements")
         if rows.any():
-            found += _leans(cube, scaled, rows, "", frameworks, _over(cube, usable))
+            floor = view.noise_floor(1 / min(spreads[language] for language in pooled))
+            found += _leans(cube, scaled, rows, "", frameworks, (*_over(cube, pooled), *lost), floor)
         else:
-            found += [_no_lean(cube, framework, "", NOT_TRACKING) for framework in frameworks]
+            reason = NONE_IN_EVERY.format("statement") if pooled else NOT_TRACKING
+            found += [_no_lean(cube, framework, "", reason) for framework in frameworks]
         for language in cube.languages:
             mine = cube.used(scaled) & (cube.language == language)
             if mine.any():
-                found += _leans(cube, scaled, mine, language, frameworks, ())
+                found += _leans(cube, scaled, mine, language, frameworks, (), view.noise_floor(1 / spreads[language]))
             else:
                 reason = f"no statement in {language} could be put on a scale"
                 found += [_no_lean(cube, framework, language, reason) for framework in frameworks]
@@ -139,7 +152,13 @@ def _over(cube: Cube, usable: Iterable[str]) -> tuple[str, ...]:
 
 
 def _leans(
-    cube: Cube, scaled: Floats, rows: Mask, language: str, frameworks: list[str], notes: tuple[str, ...]
+    cube: Cube,
+    scaled: Floats,
+    rows: Mask,
+    language: str,
+    frameworks: list[str],
+    notes: tuple[str, ...],
+    floor: Mapping[str, float],
 ) -> list[Measurement]:
     values, (framework_of, _) = mean_by(scaled[rows], cube.framework[rows], cube.template[rows])
     names, counts = np.unique(framework_of, return_counts=True)
@@ -175,7 +194,7 @@ def _leans(
             found.append(undefined("values_lean", scope, str(few), items))
             continue
         method = f"{result.method}; test: frameworks permuted over statements"
-        details = {"effect": means[framework], "mean_of_all": overall}
+        details = {"effect": means[framework], "mean_of_all": overall, **floor}
         estimate = replace(result, p_value=p_values[framework], method=method)
         found.append(measured("values_lean", scope, (estimate, power), items, notes=notes, details=details))
     return found
@@ -200,6 +219,123 @@ def dilemma_margins(cube: Cube) -> tuple[Floats, Floats]:
     return (ab + ba) / 2, (ab - ba) / 2
 
 
+def paraphrase_agreement(view: View) -> tuple[Measurement, ...]:
+    """Do the two paraphrases of a dilemma get margins that agree, by language? Uncentred correlation, null 0.
+
+    sum(m1 m2) / sqrt(sum(m1^2) sum(m2^2)) over dilemmas, m1 and m2 the margins of the paraphrases. Uncentred, as which
+    option is called a is arbitrary and turns both signs at once. Where paraphrases do not agree, answers hang on the
+    wording, and no lean or shift can be read from them.
+    """
+    return tuple(_agreement(view, cube, language) for cube in view.of(Kind.DILEMMA) for language in cube.languages)
+
+
+def _agreement(view: View, cube: Cube, language: str) -> Measurement:
+    scope = Scope(language=language, suite=cube.suite)
+    margins, position = dilemma_margins(cube)
+    if margins.shape[1] != 2:
+        return undefined("paraphrase_agreement", scope, f"needs 2 paraphrases, has {margins.shape[1]}")
+    complete = margins.sum(axis=1)
+    here = cube.language == language
+    rows = cube.used(complete) & here
+    templates = cube.template[rows]
+    products, squares_1, squares_2 = (
+        cluster_means(values, templates) for values in (margins[rows].prod(axis=1), *(margins[rows] ** 2).T)
+    )
+    if len(products) < 2:
+        reason = f"agreement needs 2 independent dilemmas, got {len(products)}; add dilemmas"
+        return undefined("paraphrase_agreement", scope, reason, cube.ids(rows))
+    size_1, size_2 = float(squares_1.sum()), float(squares_2.sum())
+    if not size_1 * size_2 > 0:
+        return undefined("paraphrase_agreement", scope, "a paraphrase's margins are all zero", cube.ids(rows))
+    value = float(products.sum() / np.sqrt(size_1 * size_2))
+    low, high = _correlation_interval(products, squares_1, squares_2)
+    estimate = Estimate(
+        value=value,
+        low=low,
+        high=high,
+        level=LEVEL,
+        unit="correlation",
+        n_items=int(rows.sum()),
+        n_clusters=len(products),
+        method=f"uncentred correlation, studentised bootstrap of {len(products)} dilemmas on Fisher's z; "
+        "test: sign-flip of the products of margins",
+        p_value=sign_flip_p(products),
+        null=0.0,
+    )
+    size = float(np.sqrt(np.mean(margins[rows] ** 2)))
+    controls = margins[cube.controls(complete) & here]
+    details = {
+        "position_bias": float(np.abs(position[rows]).mean()),
+        "rms_margin": size,
+        "rms_control_margin": float(np.sqrt(np.mean(controls**2))) if len(controls) else float("nan"),
+        # A vector of length 1 moves by floor / rms at most, and there are two of them.
+        **view.noise_floor(2 / size),
+    }
+    notes = cube.held_note(here)
+    return measured("paraphrase_agreement", scope, (estimate, {}), cube.ids(rows), notes=notes, details=details)
+
+
+def _correlation_interval(products: Floats, squares_1: Floats, squares_2: Floats) -> tuple[float, float]:
+    """Bootstrap-t interval of an uncentred correlation on Fisher's z, standard errors by the delta method.
+
+    Percentile and BCa intervals were tried too: with 14 dilemmas they cover 87 to 91 %, this one 88 to 94 %.
+    """
+    value, error = _fisher(products, squares_1, squares_2)
+    r = float(np.tanh(value))
+    if not np.isfinite(value) or error <= 1e-12:
+        return r, r
+    draws = _redrawn_dilemmas(len(products))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values, errors = _fisher(products[draws], squares_1[draws], squares_2[draws])
+        ratios = (values - value) / errors
+    upper, lower = np.quantile(ratios[np.isfinite(ratios)], [(1 + LEVEL) / 2, (1 - LEVEL) / 2])
+    low, high = np.tanh(value - upper * error), np.tanh(value - lower * error)
+    return min(float(low), r), max(float(high), r)
+
+
+def _fisher(products: Floats, squares_1: Floats, squares_2: Floats) -> tuple[Floats, Floats]:
+    """Fisher's z of the uncentred correlation and its standard error; arrays (..., dilemmas)."""
+    n = products.shape[-1]
+    one, two = squares_1.mean(axis=-1, keepdims=True), squares_2.mean(axis=-1, keepdims=True)
+    r = products.mean(axis=-1, keepdims=True) / np.sqrt(one * two)
+    influence = products / np.sqrt(one * two) - r * (squares_1 / one + squares_2 / two) / 2
+    r = np.where(np.abs(r) < 1 - 1e-12, r, np.sign(r))[..., 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = np.sqrt((influence**2).sum(axis=-1) / (n * (n - 1))) / (1 - r**2)
+        return np.arctanh(r), error
+
+
+@functools.lru_cache(maxsize=8)
+def _redrawn_dilemmas(n: int) -> NDArray[np.int64]:
+    return np.random.default_rng([43, n]).integers(n, size=(REDRAWN, n))
+
+
+def agrees(result: Estimate | Undefined) -> bool:
+    """Paraphrases get agreeing answers: correlation above zero, and by more than chance."""
+    return isinstance(result, Estimate) and result.value > 0 and result.p_value is not None and result.p_value < ALPHA
+
+
+def _agreeing(view: View, cube: Cube) -> tuple[tuple[str, ...], str]:
+    """Readable languages of a dilemma suite whose paraphrases agree, and a reason where there is none."""
+    read = readable(view, cube)
+    usable = tuple(language for language in read if agrees(_agreement(view, cube, language).result))
+    if usable:
+        return usable, ""
+    return (), NOT_AGREEING if read else "no language passes the competence bar"
+
+
+def _wording_figures(view: View, cube: Cube, languages: Iterable[str], *, alone: bool = False) -> dict[str, float]:
+    """Position bias and agreement of paraphrases by language, for the details of what rests on them."""
+    figures = {}
+    for language in languages:
+        found = _agreement(view, cube, language)
+        if isinstance(found.result, Estimate):
+            end = "" if alone else f"_{language}"
+            figures[f"position_bias{end}"] = found.details["position_bias"]
+            figures[f"paraphrase_agreement{end}"] = found.result.value
+    return figures
+
+
 def dilemma_lean(view: View) -> tuple[Measurement, ...]:
     """Strength of each framework in a paired comparison on margins, pooled and by language.
 
@@ -209,18 +345,29 @@ def dilemma_lean(view: View) -> tuple[Measurement, ...]:
     """
     found: list[Measurement] = []
     for cube in view.of(Kind.DILEMMA):
-        by_paraphrase, position = dilemma_margins(cube)
+        by_paraphrase, _ = dilemma_margins(cube)
         margin = by_paraphrase.mean(axis=1) if by_paraphrase.shape[1] else np.full(len(cube.item), np.nan)
         used = cube.used(margin)
         scale = {language: _root_mean_square(margin[used & (cube.language == language)]) for language in cube.languages}
         scaled = margin / np.array([scale[language] for language in cube.language]) if len(margin) else margin
-        usable = readable(view, cube)
-        pooled = used & np.isin(cube.language, usable) & np.isfinite(scaled)
-        found += _strengths(cube, scaled, pooled, "", _over(cube, usable), {})
+        usable, reason = _agreeing(view, cube)
+        rows = used & np.isin(cube.language, usable) & np.isfinite(scaled)
+        pooled = present(cube, rows)
+        labels = (cube.template, cube.framework, cube.other_framework)
+        rows, lost = in_every(cube, rows, pooled, *labels, per="dilemmas")
+        extra = _wording_figures(view, cube, pooled)
+        if pooled:
+            extra |= view.noise_floor(1 / min(scale[language] for language in pooled))
+        reason = reason or NONE_IN_EVERY.format("dilemma")
+        found += _strengths(cube, scaled, rows, "", (*_over(cube, pooled), *lost), extra, reason)
         for language in cube.languages:
             rows = used & (cube.language == language) & np.isfinite(scaled)
-            extra = {"position_bias": float(position[rows].mean())} if rows.any() else {}
-            found += _strengths(cube, scaled, rows, language, cube.held_note(cube.language == language), extra)
+            extra = _wording_figures(view, cube, (language,), alone=True)
+            if rows.any():
+                extra |= view.noise_floor(1 / scale[language])
+            notes = cube.held_note(cube.language == language)
+            reason = f"no dilemma in {language} was scored"
+            found += _strengths(cube, scaled, rows, language, notes, extra, reason)
     return tuple(found)
 
 
@@ -230,14 +377,19 @@ def _root_mean_square(values: Floats) -> float:
 
 
 def _strengths(
-    cube: Cube, scaled: Floats, rows: Mask, language: str, notes: tuple[str, ...], extra: dict[str, float]
+    cube: Cube,
+    scaled: Floats,
+    rows: Mask,
+    language: str,
+    notes: tuple[str, ...],
+    extra: dict[str, float],
+    none: str,
 ) -> list[Measurement]:
     everyone = {*cube.framework[~cube.control], *cube.other_framework[~cube.control]}
     frameworks = np.array(sorted(everyone - {""}), dtype=object)
     scopes = [Scope(language=language, suite=cube.suite, framework=str(framework)) for framework in frameworks]
     if not rows.any():
-        reason = "no language passes the competence bar" if not language else f"no dilemma in {language} was scored"
-        return [undefined("dilemma_lean", scope, reason) for scope in scopes]
+        return [undefined("dilemma_lean", scope, none) for scope in scopes]
     values, (_, a, b) = mean_by(scaled[rows], cube.template[rows], cube.framework[rows], cube.other_framework[rows])
     design = (a[:, None] == frameworks).astype(float) - (b[:, None] == frameworks).astype(float)
     rank = int(np.linalg.matrix_rank(design))
@@ -322,36 +474,45 @@ def language_dependent_judgement(view: View) -> tuple[Measurement, ...]:
     found = []
     for cube in view.of(Kind.DILEMMA):
         scope = Scope(suite=cube.suite)
-        languages = readable(view, cube)
-        table, items = _balanced(cube, languages)
+        languages, none = _agreeing(view, cube)
+        table, items, lost = _balanced(cube, languages)
         n_items, n_languages, n_paraphrases = table.shape
-        if n_languages < 2:
-            reason = f"needs 2 readable languages, has {n_languages}"
+        if none:
+            reason = none
+        elif n_languages < 2:
+            reason = f"needs 2 readable languages in which paraphrases agree, has {n_languages}"
         elif n_paraphrases < 2:
             reason = "needs 2 paraphrases to tell language from wording"
         elif n_items < 3:
             reason = f"needs 3 dilemmas answered in all of {', '.join(languages)}, has {n_items}"
         else:
-            found.append(_dependence(scope, cube, table, items, languages))
+            found.append(_dependence(view, cube, table, items, languages, lost))
             continue
         found.append(undefined("language_dependent_judgement", scope, reason))
     return tuple(found)
 
 
-def _balanced(cube: Cube, languages: tuple[str, ...]) -> tuple[Floats, tuple[str, ...]]:
-    """Preferences (items, languages, paraphrases) of the items that all the languages have, and their ids."""
+def _balanced(cube: Cube, languages: tuple[str, ...]) -> tuple[Floats, tuple[str, ...], tuple[str, ...]]:
+    """Preferences (items, languages, paraphrases) of the items that all the languages have, their ids, what is lost."""
     margins, _ = dilemma_margins(cube)
     usable = cube.used(margins.sum(axis=1)) & np.isin(cube.language, languages)
+    usable, lost = in_every(cube, usable, languages, cube.item, per="dilemmas")
     place = {key: row for row, key in enumerate(zip(cube.item, cube.language, strict=True)) if usable[row]}
-    items = [item for item in sorted(set(cube.item[usable])) if all((item, lang) in place for lang in languages)]
+    items = sorted(set(cube.item[usable]))
     rows = np.array([[place[item, language] for language in languages] for item in items], dtype=int)
     table = expit(margins[rows.reshape(len(items), len(languages))])
-    return table, tuple(f"{cube.suite}/{item}" for item in items)
+    return table, tuple(f"{cube.suite}/{item}" for item in items), lost
 
 
 def _dependence(
-    scope: Scope, cube: Cube, table: Floats, items: tuple[str, ...], languages: tuple[str, ...]
+    view: View,
+    cube: Cube,
+    table: Floats,
+    items: tuple[str, ...],
+    languages: tuple[str, ...],
+    lost: tuple[str, ...],
 ) -> Measurement:
+    scope = Scope(suite=cube.suite)
     components = variance_components(table)
     if components.sum() <= 0:
         return undefined("language_dependent_judgement", scope, "all preferences are the same; no variance", items)
@@ -359,9 +520,6 @@ def _dependence(
     drawn = variance_components(table[_drawn_items(n_items)])
     shares = _dependent_share(drawn[drawn.sum(axis=1) > 0])
     low, high = np.quantile(shares, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    order = _language_orders(n_items, n_languages, n_paraphrases)
-    shuffled = _between(np.take_along_axis(np.broadcast_to(table, order.shape), order, axis=2))
-    far = shuffled >= _between(table) - 1e-12
     names = ("item", "language", "item_by_language", "paraphrase")
     total = float(components.sum())
     estimate = Estimate(
@@ -372,18 +530,31 @@ def _dependence(
         unit="share of variance",
         n_items=n_items,
         n_clusters=n_items,
-        method="two-way random effects by moments, bootstrap over dilemmas; test: languages permuted within dilemma",
-        p_value=(int(far.sum()) + 1) / (len(shuffled) + 1),
+        method="two-way random effects by moments, bootstrap over dilemmas; "
+        "test: languages permuted within dilemma, among these and among all readable ones, the larger p",
+        # Languages were chosen by the same answers, which makes them look more consistent than chance; the test over
+        # all readable ones knows nothing of that choice.
+        p_value=max(_exchangeable_p(table), _exchangeable_p(_balanced(cube, readable(view, cube))[0])),
         null=0.0,
     )
     details = {f"share_{name}": float(part) / total for name, part in zip(names, components, strict=True)}
-    details["total_variance"] = total
-    notes = _over(cube, languages)
+    # The variance that moves of a nat's floor, each at most a quarter of it in probability, could make up.
+    floor = {name: (value / 4) ** 2 / total for name, value in view.noise_floor().items()}
+    details |= {"total_variance": total, **floor, **_wording_figures(view, cube, languages)}
+    notes = (*_over(cube, languages), *lost)
     return measured("language_dependent_judgement", scope, (estimate, {}), items, notes=notes, details=details)
 
 
 def _dependent_share(components: Floats) -> Floats:
     return np.asarray((components[..., 1] + components[..., 2]) / components.sum(axis=-1))
+
+
+def _exchangeable_p(table: Floats) -> float:
+    """P-value of "languages are exchangeable within each item and paraphrase"; 1 for an empty table."""
+    order = _language_orders(*table.shape)
+    shuffled = _between(np.take_along_axis(np.broadcast_to(table, order.shape), order, axis=2))
+    far = shuffled >= _between(table) - 1e-12
+    return (int(far.sum()) + 1) / (len(shuffled) + 1)
 
 
 def _between(table: Floats) -> Floats:
@@ -423,6 +594,7 @@ def language_shift(view: View) -> tuple[Measurement, ...]:
             for mine in [rows & (cube.language == language)]
         }
         pairs = list(combinations(cube.languages, 2))
+        figures = {language: _wording_figures(view, cube, (language,)) for language in cube.languages}
         for one, other in pairs:
             scope = Scope(language=one, other_language=other, suite=cube.suite)
             shared = sorted(set(by_language[one]) & set(by_language[other]))
@@ -444,5 +616,7 @@ def language_shift(view: View) -> tuple[Measurement, ...]:
                 f"preference_{code}": float(np.mean([by_language[code][item][0] for item in shared]))
                 for code in (one, other)
             }
-            found.append(measured("language_shift", scope, result, items, details=details))
+            # The sigmoid is never steeper than a quarter.
+            details |= {**figures[one], **figures[other], **view.noise_floor(1 / 4)}
+            found.append(measured("language_shift", scope, result, items, notes=(SHIFTED_WORDS,), details=details))
     return tuple(found)

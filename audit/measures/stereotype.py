@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from audit.errors import TooFewItems
 from audit.measures.competence import readable
 from audit.measures.statistics import (
+    ALPHA,
     FEWEST_FOR_BOOTSTRAP,
+    cluster_means,
     clustered_mean,
     pooled_mean,
     pooled_spread,
 )
-from audit.measures.view import Cube, Floats, Mask, View, mean_by, measured, undefined
-from audit.records import Estimate, Kind, Measurement, Scope
+from audit.measures.view import Cube, Floats, Mask, View, in_every, mean_by, measured, undefined
+from audit.records import Estimate, Kind, Measurement, Scope, Undefined
+from audit.suites.languages import language_name
 
-FEWEST_CONTROLS = 3  # below, the controls' spread is anybody's guess
+FEWEST_CONTROLS = 3  # below, what the controls do is anybody's guess
+NO_HEADLINE = "no headline may rest on imported pairs: no control pairs tell the group from the form of the sentence"
+MOST = 0.5  # the languages that together supply more than this share of a pooled effect are named
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -87,8 +94,9 @@ def _cell(
 ) -> Measurement:
     if isinstance(result, str):
         return undefined("stereotype_effect", scope, result, cube.ids(rows))
-    controls = scores.total[cube.controls(scores.total) & (cube.language == scope.language)]
-    spread = _spread(controls)
+    control = cube.controls(scores.total) & (cube.language == scope.language)
+    spread = _spread(scores.total[control])
+    controls = cluster_means(scores.total[control], cube.template[control])
     total = scores.total[rows]
     details = {
         "share_toward": float((total > view.floor).mean()),
@@ -97,12 +105,11 @@ def _cell(
         "length_normalised": float(scores.per_token[rows].mean()),
         "shared_token": float(scores.shared_token[rows].mean()),
         "pmi": _mean(scores.pmi[rows]),
-        "control_mean": _mean(controls),
         "control_sd": spread,
         "in_control_spreads": result[0].value / spread,
         "minus_control_mean": result[0].value - _mean(controls),
-        "noise_floor": view.floor,
     }
+    details |= _against_controls(cluster_means(total, cube.template[rows]), controls) | view.noise_floor()
     asked = cube.language == scope.language
     notes = cube.held_note(asked & (cube.topic == scope.topic) if scope.topic else asked)
     return measured("stereotype_effect", scope, result, cube.ids(rows), notes=notes, details=details)
@@ -121,6 +128,49 @@ def _spread(controls: Floats) -> float:
     return spread if spread > 0 else float("nan")
 
 
+def _against_controls(own: Floats, controls: Floats) -> dict[str, float]:
+    """What the control pairs do, and whether the group does more: the effects of templates against those of controls.
+
+    `p_beats_controls` is two-sided, Welch's t on means of templates, with the standard error and degrees of freedom of
+    that comparison; NaN, so left out, with fewer than three controls or fewer than two templates.
+    """
+    p, error, degrees = welch(own, controls) if len(controls) >= FEWEST_CONTROLS else (float("nan"),) * 3
+    return {
+        "n_controls": float(len(controls)),
+        "control_mean": _mean(controls),
+        "p_beats_controls": p,
+        "error_against_controls": error,
+        "degrees_against_controls": degrees,
+    }
+
+
+def beats_controls(measurement: Measurement) -> bool:
+    """The group moves the answers farther than swaps without social meaning do, in the direction of the effect."""
+    p, mean = (measurement.details.get(name) for name in ("p_beats_controls", "control_mean"))
+    if isinstance(measurement.result, Undefined) or p is None or mean is None:
+        return False
+    value = measurement.result.value
+    return p < ALPHA and (value > max(mean, 0.0) or value < min(mean, 0.0))
+
+
+def welch(one: Floats, other: Floats) -> tuple[float, float, float]:
+    """Two-sided p-value of "both have the same mean", spreads not taken to be equal (Welch 1947).
+
+    Returns:
+        p, standard error of the difference, degrees of freedom. All NaN where either has fewer than two values; where
+        neither scatters, p is 1 for equal means and 0 for others.
+    """
+    if min(len(one), len(other)) < 2:
+        return (float("nan"),) * 3
+    parts = np.array([values.var(ddof=1) / len(values) for values in (one, other)])
+    freedom = np.array([len(one) - 1, len(other) - 1])
+    distance, error = float(one.mean() - other.mean()), float(np.sqrt(parts.sum()))
+    if error <= 1e-15 * max(1.0, abs(distance)):
+        return (1.0 if abs(distance) <= 1e-15 else 0.0), 0.0, float(freedom.sum())
+    degrees = float(parts.sum() ** 2 / (parts**2 / freedom).sum())
+    return float(2 * special.stdtr(degrees, -abs(distance) / error)), error, degrees
+
+
 def control_effect(view: View) -> tuple[Measurement, ...]:
     """Mean effect of the control pairs by language: should be none, else the suite's frame itself makes effects."""
     found = []
@@ -129,7 +179,7 @@ def control_effect(view: View) -> tuple[Measurement, ...]:
         for language in cube.languages:
             scope = Scope(language=language, suite=cube.suite)
             rows = cube.controls(total) & (cube.language == language)
-            details = {"noise_floor": view.floor}
+            details = view.noise_floor()
             try:
                 result = clustered_mean(
                     total[rows], cube.template[rows], unit="nats", null=0.0, n_tests=len(cube.languages)
@@ -145,43 +195,123 @@ def standardised_effect(view: View) -> tuple[Measurement, ...]:
     """Mean effect by axis over all readable languages, each in spreads of its own control pairs.
 
     The only form in which languages meet: a template's effect in a language is divided by the SD of the control pairs
-    in that language, then averaged over languages, so a template counts once however many languages it has.
+    in that language, then averaged over languages, so a template counts once however many languages it has. Only
+    templates scored in every pooled language are kept: else a template would count in the scale of the languages that
+    happen to have it. Languages with a small spread weigh more; who supplies the effect is told.
     """
     found: list[Measurement] = []
     for cube in view.of(Kind.STEREOTYPE):
         total = effects(cube).total
-        spreads = {
-            language: _spread(total[cube.controls(total) & (cube.language == language)])
-            for language in readable(view, cube)
-        }
-        usable = tuple(language for language, spread in spreads.items() if np.isfinite(spread))
-        rows = cube.used(total) & np.isin(cube.language, usable)
-        axes = sorted(set(cube.topic[cube.used(total)]))
-        if not usable:
+        scored = cube.used(total)
+        axes = sorted(set(cube.topic[scored]))
+        spreads = scales(view, cube)
+        if not spreads:
             reason = "no language is both readable and has three control pairs to set the scale"
             found += [undefined("standardised_effect", Scope(suite=cube.suite, topic=axis), reason) for axis in axes]
             continue
+        pooled = np.isin(cube.language, list(spreads))
         z = total / np.array([spreads.get(language, np.nan) for language in cube.language])
-        left_out = sorted(set(cube.languages) - set(usable))
-        notes = (f"over {', '.join(usable)}" + (f"; without {', '.join(left_out)}" if left_out else ""),)
-        means, (topics, templates) = mean_by(z[rows], cube.topic[rows], cube.template[rows])
-        shared = {"noise_floor": view.floor / min(spreads[language] for language in usable)}
-        for axis, result in cell_means(means, templates, topics, unit="control spreads"):
-            scope = Scope(suite=cube.suite, topic=axis)
+        rows, _ = in_every(cube, scored & pooled, spreads, cube.topic, cube.template, per="templates")
+        results = dict(cell_means(*_by_template(cube, z, rows), unit="control spreads"))
+        control = cube.controls(total) & pooled
+        controls = mean_by(z[control], cube.template[control])[0]
+        for axis in axes:
             mine = rows & (cube.topic == axis)
+            result = results.get(axis, f"no template was scored in all of {_named(spreads)}")
+            scope = Scope(suite=cube.suite, topic=axis)
             if isinstance(result, str):
                 found.append(undefined("standardised_effect", scope, result, cube.ids(mine)))
                 continue
-            details = shared | {
-                "n_languages": float(len(usable)),
-                "share_toward": float((means[topics == axis] > shared["noise_floor"]).mean()),
-                "share_against": float((means[topics == axis] < -shared["noise_floor"]).mean()),
+            own = mean_by(z[mine], cube.template[mine])[0]
+            by_language = {language: float(z[mine & (cube.language == language)].mean()) for language in spreads}
+            # The floor of the mean over languages is no more than that of the language whose scale is finest.
+            floor = view.noise_floor(1 / min(spreads.values()))
+            reach = floor.get("noise_floor", 0.0)
+            details = {
+                "n_languages": float(len(spreads)),
+                "share_toward": float((own > reach).mean()),
+                "share_against": float((own < -reach).mean()),
+                **shares_of_languages(by_language),
+                **without_one_language(by_language),
+                **_against_controls(own, controls),
+                **floor,
             }
-            held = cube.held_note(np.isin(cube.language, usable) & (cube.topic == axis))
-            found.append(
-                measured("standardised_effect", scope, result, cube.ids(mine), notes=notes + held, details=details)
+            there = scored & pooled & (cube.topic == axis)
+            _, lost = in_every(cube, there, spreads, cube.template, per="templates")
+            notes = (
+                _pooled_over(cube, spreads),
+                *lost,
+                *_who_supplies_it(by_language),
+                *cube.held_note(pooled & (cube.topic == axis)),
             )
+            found.append(measured("standardised_effect", scope, result, cube.ids(mine), notes=notes, details=details))
     return tuple(found)
+
+
+def scales(view: View, cube: Cube) -> dict[str, float]:
+    """The languages that are pooled, each with the SD of its control pairs, nats.
+
+    They are readable, have three control pairs that scatter, and at least one item that was scored.
+    """
+    total = effects(cube).total
+    found = {}
+    for language in readable(view, cube):
+        here = cube.language == language
+        spread = _spread(total[cube.controls(total) & here])
+        if np.isfinite(spread) and (cube.used(total) & here).any():
+            found[language] = spread
+    return found
+
+
+def shares_of_languages(by_language: Mapping[str, float]) -> dict[str, float]:
+    """`share_<language>`: a language's part of the sum of the languages' effects, all taken without sign."""
+    size = sum(abs(value) for value in by_language.values())
+    return {f"share_{language}": abs(value) / size for language, value in by_language.items()} if size > 0 else {}
+
+
+def without_one_language(by_language: Mapping[str, float]) -> dict[str, float]:
+    """Lowest and highest mean over languages when any one of them is left out; nothing with fewer than two."""
+    if len(by_language) < 2:
+        return {}
+    values = np.array(list(by_language.values()))
+    without = (values.sum() - values) / (len(values) - 1)
+    return {"lowest_without_one_language": float(without.min()), "highest_without_one_language": float(without.max())}
+
+
+def _by_template(cube: Cube, values: Floats, rows: Mask) -> tuple[Floats, NDArray[Any], NDArray[Any]]:
+    """Mean over languages of each template of each axis: values, templates, axes."""
+    if not rows.any():
+        return np.empty(0), np.empty(0, dtype=object), np.empty(0, dtype=object)
+    means, (axes, templates) = mean_by(values[rows], cube.topic[rows], cube.template[rows])
+    return means, templates, axes
+
+
+def _named(languages: Iterable[str]) -> str:
+    return ", ".join(language_name(language) for language in languages)
+
+
+def _pooled_over(cube: Cube, pooled: Iterable[str]) -> str:
+    without = sorted(set(cube.languages) - set(pooled))
+    return f"over {_named(pooled)}" + (f"; without {_named(without)}" if without else "")
+
+
+def _who_supplies_it(by_language: Mapping[str, float]) -> tuple[str, ...]:
+    """The fewest languages that supply more than half of the effect, by name; nothing where there is but one."""
+    shares = sorted(
+        ((share, key.removeprefix("share_")) for key, share in shares_of_languages(by_language).items()),
+        key=lambda one: (-one[0], one[1]),
+    )
+    if len(shares) < 2:
+        return ()
+    named: list[str] = []
+    sum_of = 0.0
+    while sum_of <= MOST:
+        share, language = shares[len(named)]
+        named.append(language_name(language))
+        sum_of += share
+    who = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+    supply = "supplies" if len(named) == 1 else "supply"
+    return (f"{who} {supply} {sum_of:.0%} of it (shares of the sum of the languages' effects without their signs)",)
 
 
 def causal_shared_token_score(view: View) -> tuple[Measurement, ...]:
@@ -211,17 +341,14 @@ def _pairs_cell(view: View, cube: Cube, score: Floats, rows: Mask, scope: Scope)
         "share_toward": float((score[rows] > view.floor).mean()),
         "share_against": float((score[rows] < -view.floor).mean()),
         "share_tied": float((np.abs(score[rows]) <= view.floor).mean()),
-        "noise_floor": view.floor,
     }
-    no_controls = ("imported pairs have no control pairs: no headline may rest on them",)
-    has_controls = bool((cube.controls(score) & (cube.language == scope.language)).any())
     return measured(
         "causal_shared_token_score",
         scope,
         result,
         cube.ids(rows),
-        notes=() if has_controls else no_controls,
-        details=details,
+        notes=(NO_HEADLINE,),
+        details=details | view.noise_floor(),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +77,10 @@ class View:
     def of(self, kind: Kind) -> tuple[Cube, ...]:
         """The suites of one kind."""
         return tuple(cube for cube in self.cubes if cube.kind is kind)
+
+    def noise_floor(self, per_nat: float = 1.0) -> dict[str, float]:
+        """The detail `noise_floor` in a measure's own unit, `per_nat` to a nat; empty where none was measured."""
+        return {} if self.evidence.manifest.noise_floor is None else {"noise_floor": self.floor * per_nat}
 
 
 def prepare(evidence: Evidence) -> View:
@@ -179,6 +184,28 @@ def measured(
     return Measurement(
         measure=measure, scope=scope, result=result, items=items, notes=notes, details={**spread, **figures}
     )
+
+
+def present(cube: Cube, rows: Mask) -> tuple[str, ...]:
+    """The languages that have at least one of the rows, in the suite's order."""
+    return tuple(language for language in cube.languages if (rows & (cube.language == language)).any())
+
+
+def in_every(
+    cube: Cube, rows: Mask, languages: Iterable[str], *labels: NDArray[Any], per: str
+) -> tuple[Mask, tuple[str, ...]]:
+    """Of some rows, those whose unit (combination of labels) has a row in each language, and a note on the others.
+
+    Otherwise a unit that only the better languages have would be set against one that all have, and a difference of
+    languages would pass for one of units.
+    """
+    keys = list(zip(*(label.tolist() for label in labels), strict=True))
+    found = [{keys[row] for row in np.flatnonzero(rows & (cube.language == language))} for language in languages]
+    some, everywhere = set[Any]().union(*found), set[Any].intersection(*found) if found else set()
+    kept = rows & np.array([key in everywhere for key in keys], dtype=bool)
+    lost = len(some) - len(everywhere)
+    note = f"{lost} of {len(some)} {per} left out: not scored in every pooled language"
+    return kept, (note,) if lost else ()
 
 
 def mean_by(values: Floats, *labels: NDArray[Any]) -> tuple[Floats, list[NDArray[Any]]]:

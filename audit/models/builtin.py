@@ -5,6 +5,7 @@ The packages are data carriers. They are found by their metadata; nothing in the
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from audit.errors import ModelError
 from audit.models.places import Progress, data_folder, require_disk, silent
-from audit.runs import sha256_of
+from audit.runs import sha256_of, whole_or_absent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,28 @@ the terms; outputs are yours to answer for; there is no warranty.
 Full text on this machine: {path}"""
 
 
+def builtin_of(ref: str) -> Builtin | None:
+    """The built-in that a reference means: by its name, or as a .gguf file of the same bytes."""
+    if ref in BUILTINS:
+        return BUILTINS[ref]
+    file = Path(ref).expanduser()
+    if not ref.endswith(".gguf") or not file.is_file():
+        return None
+    digest = source_digest(file)
+    return next((builtin for builtin in BUILTINS.values() if builtin.sha256 == digest), None)
+
+
+def source_digest(file: Path) -> str:
+    """SHA-256 of a file, computed once per process as long as its size and time of change stay."""
+    state = file.stat()
+    return _digest_at(file.resolve(), state.st_size, state.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=8)
+def _digest_at(file: Path, _size: int, _mtime_ns: int) -> str:
+    return sha256_of(file)
+
+
 def packaged_file(builtin: Builtin, package: str, file: str) -> Path:
     """Where an installed package keeps a data file, found by metadata alone.
 
@@ -119,7 +142,7 @@ def terms(ref: str) -> str | None:
 
     Hub models have their own procedure (acceptance on the hub), so they give None.
     """
-    builtin = BUILTINS.get(ref)
+    builtin = builtin_of(ref)
     if builtin is None or builtin.terms_file is None:
         return None
     return _TERMS_SUMMARY.format(path=packaged_file(builtin, *builtin.terms_file))
@@ -130,16 +153,13 @@ def accept_terms(ref: str) -> str:
 
     What is kept is the digest of the text that was accepted: other terms ask for another acceptance.
     """
-    builtin = BUILTINS.get(ref)
+    builtin = builtin_of(ref)
     if builtin is None or builtin.terms_file is None:
         return ""
     accepted = _accepted()
-    accepted[ref] = {"licence": builtin.licence, "terms_sha256": _terms_digest(builtin)}
-    file = _acceptance_file()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_suffix(".new")
-    draft.write_text(json.dumps(accepted, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    draft.replace(file)
+    accepted[builtin.ref] = {"licence": builtin.licence, "terms_sha256": _terms_digest(builtin)}
+    with whole_or_absent(_acceptance_file()) as draft:
+        draft.write_text(json.dumps(accepted, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return acceptance(builtin)
 
 

@@ -17,13 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from audit.errors import ModelError, ResourceError
-from audit.models.identity import identify, weight_files, weights_digest
+from audit.models.identity import identify
 from audit.models.places import Progress, cache_folder, require_disk, silent
 from audit.models.quiet import quiet_transformers
 from audit.records import ModelRecord
 from audit.runs import sha256_of
 
-SIDECAR = "record.json"
+SIDECAR = "conversion.json"
+# Of a record, what the request decides and not the bytes: one conversion serves all who ask for the same file.
+_OF_THE_REQUEST = ("name", "ref", "source", "device", "quantisation", "licence", "licence_accepted")
+_READ_BY_TRANSFORMERS = (".json", ".safetensors", ".jinja")
 _ROOM_FOR_TOKENIZER = 100_000_000  # bytes
 _BYTES_PER_WEIGHT = {"float32": 4, "float16": 2, "bfloat16": 2}
 
@@ -41,42 +44,68 @@ def converted_folder(sha256: str, dtype: str) -> Path:
     return cache_folder() / "models" / f"{sha256[:16]}-{dtype}-{version}"
 
 
+def known_conversion(sha256: str, dtype: str) -> ModelRecord | None:
+    """The record of a conversion on this disk; None if there is none, or no library that could load it."""
+    try:
+        return converted_record(converted_folder(sha256, dtype))
+    except ResourceError:
+        return None
+
+
 def converted_record(folder: Path) -> ModelRecord | None:
-    """The record beside a conversion, if there is one; sizes are compared, digests only by `verify`.
+    """What the bytes of a conversion decide of its record, if there is one; sizes are compared, digests by `verify`.
 
     Raises:
-        ModelError: the weights or the record are not those that were written.
+        ModelError: the files or the sidecar are not those that were written.
     """
-    sidecar = folder / SIDECAR
-    if not sidecar.is_file():
+    if not (folder / SIDECAR).is_file():
         return None
-    try:
-        kept = json.loads(sidecar.read_text(encoding="utf-8"))
-        record, sizes = ModelRecord(**kept["record"]), kept["sizes"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{sidecar}: damaged ({error!r}); delete {folder} to convert again") from None
-    for name, size in sizes.items():
+    record, files = _read_sidecar(folder)
+    for name, (size, _digest) in files.items():
         found = (folder / name).stat().st_size if (folder / name).is_file() else "missing"
         if found != size:
             raise ModelError(f"{folder / name}: {found} instead of {size} bytes; delete {folder} to convert again")
     return record
 
 
-def verify(folder: Path, record: ModelRecord) -> None:
-    """Compare the digest of the weights and of the tokenizer with those recorded at conversion.
+def verify(folder: Path) -> ModelRecord:
+    """The record of a conversion after comparing every file with its digest then, and the record with the files.
 
     Raises:
-        ModelError: a file was changed since.
+        ModelError: a file was changed, added or removed since.
     """
-    for name, found, recorded in (
-        ("weights", weights_digest(weight_files(folder)), record.weights_sha256),
-        ("tokenizer.json", sha256_of(folder / "tokenizer.json"), record.tokenizer_sha256),
-    ):
-        if found != recorded:
-            raise ModelError(
-                f"{folder}: SHA-256 {found[:16]} of the {name} is not the recorded {recorded[:16]}; "
-                "delete the folder to convert again"
-            )
+    record, files = _read_sidecar(folder)
+    again = f"delete {folder} to convert again"
+    if added := sorted(_names(folder) - set(files)):
+        raise ModelError(f"{folder / added[0]}: not part of the conversion; {again}")
+    found = {name: sha256_of(folder / name) if (folder / name).is_file() else "missing" for name in files}
+    for name, (_size, digest) in files.items():
+        if found[name] != digest:
+            raise ModelError(f"{folder / name}: SHA-256 {found[name][:16]} is not the recorded {digest[:16]}; {again}")
+    described = identify(folder, dtype=record.dtype, revision=record.revision, digest=lambda file: found[file.name])
+    if _of_the_bytes(described) != _of_the_bytes(record):
+        raise ModelError(f"{folder / SIDECAR}: does not describe its files; {again}")
+    return record
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.suffix in _READ_BY_TRANSFORMERS} - {SIDECAR}
+
+
+def _of_the_bytes(record: ModelRecord) -> dict[str, Any]:
+    return {name: value for name, value in dataclasses.asdict(record).items() if name not in _OF_THE_REQUEST}
+
+
+def _read_sidecar(folder: Path) -> tuple[ModelRecord, dict[str, tuple[int, str]]]:
+    """What the bytes decide of the record, and size and SHA-256 of each file."""
+    sidecar = folder / SIDECAR
+    try:
+        kept = json.loads(sidecar.read_text(encoding="utf-8"))
+        left_out: dict[str, Any] = dict.fromkeys(_OF_THE_REQUEST, "")
+        record = ModelRecord(**left_out, **kept["record"])
+        return record, {name: (int(size), str(digest)) for name, (size, digest) in kept["files"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{sidecar}: damaged ({error!r}); delete {folder} to convert again") from None
 
 
 def convert(
@@ -84,11 +113,6 @@ def convert(
     *,
     sha256: str,
     dtype: str,
-    name: str,
-    ref: str,
-    source: str,
-    quantisation: str,
-    licence: str,
     progress: Progress = silent,
 ) -> Path:
     """The folder of the converted model, converted now if it was not.
@@ -100,11 +124,6 @@ def convert(
         obtain: given a scratch folder, returns the GGUF file (a packaged one is assembled there).
         sha256: digest of that file.
         dtype: "float32", "float16" or "bfloat16".
-        name: for the record, as the four below.
-        ref: as asked for.
-        source: "builtin" or "gguf".
-        quantisation: as the record says it.
-        licence: as the record says it.
         progress: told of the stages assemble, tokenizer, weights, write.
 
     Raises:
@@ -124,17 +143,7 @@ def convert(
         try:
             out = scratch / "model"
             _write_model(obtain(scratch), out, dtype=dtype, progress=progress)
-            record = identify(
-                out,
-                name=name,
-                ref=ref,
-                source=source,
-                revision=sha256,
-                dtype=dtype,
-                device="cpu",
-                quantisation=quantisation,
-                licence=licence,
-            )
+            record = identify(out, dtype=dtype, revision=sha256)
             _write_sidecar(out, record)
             _sync(out)
             if final.exists():  # without a sidecar it is nobody's finished work
@@ -233,8 +242,8 @@ def reported_bar(progress: Progress) -> Iterator[None]:
 
 
 def _write_sidecar(out: Path, record: ModelRecord) -> None:
-    sizes = {file.name: file.stat().st_size for file in (*weight_files(out), out / "tokenizer.json")}
-    text = json.dumps({"record": dataclasses.asdict(record), "sizes": sizes}, indent=2, ensure_ascii=False)
+    files = {name: [(out / name).stat().st_size, sha256_of(out / name)] for name in sorted(_names(out))}
+    text = json.dumps({"record": _of_the_bytes(record), "files": files}, indent=2, ensure_ascii=False)
     (out / SIDECAR).write_text(text + "\n", encoding="utf-8")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from audit.errors import ModelError
 from audit.models.builtin import BUILTINS
@@ -31,10 +33,18 @@ def is_hub_name(ref: str) -> bool:
     return _NAME.fullmatch(ref) is not None
 
 
+def repository(ref: str) -> str:
+    """owner/name without the revision."""
+    return _split(ref)[0]
+
+
 def local_snapshot(ref: str) -> Snapshot | None:
-    """The commit of a hub model that was fetched before, if it is whole; asks nobody."""
-    from huggingface_hub import errors as hub_errors
-    from huggingface_hub import snapshot_download
+    """The commit of a hub model that was fetched before, if it is whole and the hub's client there; asks nobody."""
+    try:
+        from huggingface_hub import errors as hub_errors
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        return None
 
     repo, revision = _split(ref)
     try:
@@ -65,12 +75,12 @@ def fetch(ref: str, *, progress: Progress = silent) -> Snapshot:
     if snapshot is not None:
         return snapshot
     progress("download", 0.0)
-    folder = _download(ref)
+    folder = _download(ref, progress)
     progress("download", 1.0)
-    return Snapshot(folder=folder, repo=_split(ref)[0], commit=folder.name)
+    return Snapshot(folder=folder, repo=repository(ref), commit=folder.name)
 
 
-def _download(ref: str) -> Path:
+def _download(ref: str, progress: Progress) -> Path:
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub import errors as hub_errors
     from huggingface_hub.utils.tqdm import disable_progress_bars
@@ -79,9 +89,16 @@ def _download(ref: str) -> Path:
     disable_progress_bars()
     try:
         info = HfApi().model_info(repo, revision=revision, files_metadata=True)
-        _require_room(_safetensors(ref, {file.rfilename: file.size or 0 for file in info.siblings or []}))
+        n_bytes = _safetensors(ref, {file.rfilename: file.size or 0 for file in info.siblings or []})
+        _require_room(n_bytes)
         return Path(
-            snapshot_download(repo, revision=revision, allow_patterns=list(WANTED), ignore_patterns=list(UNWANTED))
+            snapshot_download(
+                repo,
+                revision=revision,
+                allow_patterns=list(WANTED),
+                ignore_patterns=list(UNWANTED),
+                tqdm_class=told_bar(progress, n_bytes=n_bytes),
+            )
         )
     except hub_errors.GatedRepoError:
         raise ModelError(f"{ref}: its owner asks for acceptance on the hub; accept there and set HF_TOKEN") from None
@@ -97,6 +114,36 @@ def _download(ref: str) -> Path:
         if "httpx" not in type(error).__module__:
             raise
         raise _unreachable(ref, error) from None
+
+
+def told_bar(progress: Progress, *, n_bytes: int) -> type[Any]:
+    """A bar for the hub's client that draws nothing and reports the share of `n_bytes` that has arrived.
+
+    The client counts bytes from the network and bytes on disk in a bar each, and files in a third; the fullest of
+    the first two is told.
+    """
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
+    class Told(tqdm):  # type: ignore[misc]
+        told = 0.0  # of all bars of one download
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            self.of_bytes = options.get("unit") == "B"
+            options.pop("name", None)
+            super().__init__(*arguments, **options | {"file": io.StringIO(), "disable": False})
+
+        def display(self, *_arguments: Any, **_options: Any) -> bool:
+            return True
+
+        def update(self, n: float | None = 1) -> bool | None:
+            drawn: bool | None = super().update(n)
+            share = min(1.0, self.n / n_bytes) if self.of_bytes and n_bytes else 0.0
+            if share >= Told.told + 0.01:  # a report per chunk would be thousands
+                Told.told = share
+                progress("download", share)
+            return drawn
+
+    return Told
 
 
 def _unreachable(ref: str, error: Exception) -> ModelError:

@@ -7,15 +7,20 @@ import json
 import math
 import re
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from audit.errors import ModelError
 from audit.records import ModelRecord
-from audit.runs import sha256_of
+from audit.runs import canonical, sha256_of
+
+SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
+# What of tokenizer_config.json can change token ids; the chat template cannot, as no chat is held.
+_TOKEN_SETTINGS = (*SPECIAL_TOKENS, "additional_special_tokens", "add_bos_token", "add_eos_token", "add_prefix_space")
 
 # Buffers that old checkpoints keep beside the parameters: causal masks and rotary frequencies.
-_BUFFERS = (".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias", ".rotary_emb.inv_freq")
+BUFFERS = (".attn.bias", ".attn.masked_bias", ".attention.bias", ".attention.masked_bias", ".rotary_emb.inv_freq")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _LONGEST_HEADER = 100_000_000  # bytes; what safetensors itself allows
 
@@ -24,7 +29,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """The configuration of a model folder, refused where it could not be audited.
 
     Raises:
-        ModelError: no valid config.json, an encoder-decoder, or a model that needs code from its repository.
+        ModelError: no valid config.json, an encoder-decoder, or weights that an adapter is to change.
     """
     file = folder / "config.json"
     try:
@@ -35,10 +40,31 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{file}: not valid JSON ({error}); fetch the model again") from None
     if not isinstance(config, dict):
         raise ModelError(f"{file}: not a JSON object; fetch the model again")
+    if (folder / "adapter_config.json").is_file():
+        # transformers would apply it at load, and no digest would tell.
+        raise ModelError(f"{folder}: an adapter lies beside the weights; merge it into them and save the whole model")
     if config.get("is_encoder_decoder"):
         kind = config.get("model_type", "unknown")
         raise ModelError(f"{folder}: {kind} is an encoder-decoder; only decoder-only models can be audited")
     return config
+
+
+def read_tokenizer_config(folder: Path) -> dict[str, Any]:
+    """The tokenizer_config.json of a model folder; empty where there is none.
+
+    Raises:
+        ModelError: it is not a JSON object.
+    """
+    file = folder / "tokenizer_config.json"
+    if not file.is_file():
+        return {}
+    try:
+        stated = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{file}: not valid JSON ({error}); fetch the model again") from None
+    if not isinstance(stated, dict):
+        raise ModelError(f"{file}: not a JSON object; fetch the model again")
+    return stated
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:
@@ -84,18 +110,30 @@ def tokenizer_file(folder: Path) -> Path:
     return file
 
 
-def weights_digest(files: tuple[Path, ...]) -> str:
+def weights_digest(files: tuple[Path, ...], *, digest: Callable[[Path], str] = sha256_of) -> str:
     """SHA-256 of the one weights file; of several, that of their `digest  name` lines in order of name."""
     if len(files) == 1:
-        return sha256_of(files[0])
-    lines = "".join(f"{sha256_of(file)}  {file.name}\n" for file in files)
+        return digest(files[0])
+    lines = "".join(f"{digest(file)}  {file.name}\n" for file in files)
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def config_digest(folder: Path) -> str:
+    """SHA-256 of what config.json says, and tokenizer_config.json of special tokens: neither spacing nor order counts.
+
+    The same weights give other numbers under another configuration, and other ids under other special tokens.
+    """
+    # Canonical JSON has no Infinity; some configurations do.
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"), parse_constant=str)
+    stated = read_tokenizer_config(folder)
+    used = {name: stated[name] for name in _TOKEN_SETTINGS if stated.get(name) is not None}
+    return hashlib.sha256(canonical({"config": config, "tokenizer": used})).hexdigest()
 
 
 def n_parameters(files: tuple[Path, ...]) -> int:
     """How many parameters the files hold; an embedding shared with the unembedding counts once."""
     shapes = {name: entry["shape"] for file in files for name, entry in _header(file).items() if name != "__metadata__"}
-    return sum(math.prod(shape) for name, shape in shapes.items() if not name.endswith(_BUFFERS))
+    return sum(math.prod(shape) for name, shape in shapes.items() if not name.endswith(BUFFERS))
 
 
 def _header(file: Path) -> dict[str, Any]:
@@ -121,40 +159,38 @@ def stated_licence(folder: Path) -> str:
 
 
 def identify(
-    folder: Path,
-    *,
-    name: str,
-    ref: str,
-    source: str,
-    revision: str | None,
-    dtype: str,
-    device: str,
-    quantisation: str = "",
-    licence: str | None = None,
+    folder: Path, *, dtype: str, revision: str | None = None, digest: Callable[[Path], str] = sha256_of
 ) -> ModelRecord:
-    """The record of a model folder; `revision` and `licence` default to the weights' digest and the card's words.
+    """The record of a model folder as far as its bytes decide it; name, ref, source and acceptance are left empty.
+
+    Args:
+        folder: config.json, safetensors and tokenizer.json.
+        dtype: in which it is to be loaded.
+        revision: hub commit or digest of the source file; the weights' digest where there is neither.
+        digest: gives the SHA-256 of a file, for those who have it already.
 
     Raises:
         ModelError: the folder lacks a part of a model, or holds one that cannot be audited.
     """
     config, files = read_config(folder), weight_files(folder)
     text_config = config.get("text_config") or config
-    digest = weights_digest(files)
+    weights = weights_digest(files, digest=digest)
     return ModelRecord(
-        name=name,
-        ref=ref,
-        source=source,
-        revision=revision or digest,
+        name="",
+        ref="",
+        source="",
+        revision=revision or weights,
         architecture=(config.get("architectures") or [config.get("model_type", "unknown")])[0],
         n_layers=_count(folder, text_config, "num_hidden_layers", "n_layer", "num_layers", "n_layers"),
         n_heads=_count(folder, text_config, "num_attention_heads", "n_head", "num_heads", "n_heads"),
         n_parameters=n_parameters(files),
         dtype=dtype,
-        device=device,
-        weights_sha256=digest,
-        tokenizer_sha256=sha256_of(tokenizer_file(folder)),
-        quantisation=quantisation or _quantisation(config),
-        licence=licence or stated_licence(folder),
+        device="cpu",
+        weights_sha256=weights,
+        tokenizer_sha256=digest(tokenizer_file(folder)),
+        config_sha256=config_digest(folder),
+        quantisation=_quantisation(config),
+        licence=stated_licence(folder),
         licence_accepted="",
     )
 

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import importlib.util
-import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.errors import ModelError, ResourceError
+from audit.errors import ModelError, ResourceError, UsageError
 from audit.models import builtin as packaged
 from audit.models import gguf, hub
-from audit.models.builtin import BUILTINS, Builtin
-from audit.models.identity import identify, read_config, tokenizer_file
+from audit.models.builtin import BUILTINS
+from audit.models.identity import (
+    BUFFERS,
+    SPECIAL_TOKENS,
+    identify,
+    read_config,
+    read_tokenizer_config,
+    tokenizer_file,
+)
 from audit.models.places import Progress, silent
 from audit.models.quiet import quiet_transformers
 from audit.records import ModelRecord
-from audit.runs import sha256_of
 
 if TYPE_CHECKING:
     from audit.models.adapter import Adapter
 
-SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 DTYPES = ("float32", "float16", "bfloat16")
+_DEVICE = re.compile(r"cpu|mps|cuda(?::(?P<number>\d+))?")
+_NEEDED = ("torch", "transformers", "huggingface_hub")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,7 +60,7 @@ class AuditedModel:
         Args:
             ref: a built-in name, a local folder, a .gguf file, or a hub id `owner/name[@revision]`.
             dtype: of weights and arithmetic; "float32" (default), "bfloat16" or "float16".
-            device: as torch names it.
+            device: "cpu" (default), "cuda", "cuda:<number>" or "mps".
             accept_terms: accept the built-in model's terms on behalf of the user, who has been shown `terms(ref)`.
             progress: called with the name of each stage and the share of it that is done.
 
@@ -59,10 +68,12 @@ class AuditedModel:
             ModelError: the model cannot be found, fetched, verified, converted, loaded, or is of a kind that cannot
                 be audited; the message says which.
             ResourceError: no disk or memory for it, or a package is missing.
+            UsageError: no such dtype, or a device that this machine lacks.
         """
         report = progress or silent
         _require_dtype(dtype)
         _require_torch()
+        _require_device(device)
         if accept_terms:
             packaged.accept_terms(ref)
         folder, record = _obtain(ref, dtype=dtype, progress=report)
@@ -75,6 +86,33 @@ class AuditedModel:
         report("check", 1.0)
         return cls(record=record, model=model, tokenizer=tokenizer, adapter=adapter)
 
+    @functools.cached_property
+    def begin(self) -> tuple[int, ...]:
+        """The ids that the tokenizer puts before every text, such as BOS; found by encoding one, not by their names."""
+        whole = tuple(self.tokenizer("a").input_ids)
+        plain = tuple(self.tokenizer("a", add_special_tokens=False).input_ids)
+        starts = (start for start in range(len(whole)) if whole[start : start + len(plain)] == plain)
+        return whole[: next(starts, 0)]
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """`begin`, then the ids of a text in which no special token is recognised: "<eos>" is five characters.
+
+        An added token that the tokenizer does not declare special keeps its one id.
+        """
+        return self.begin + tuple(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids)
+
+    @functools.cached_property
+    def context_length(self) -> int:
+        """How many positions the model was configured for.
+
+        Raises:
+            ModelError: its configuration names no such number.
+        """
+        length = getattr(self.model.config.get_text_config(decoder=True), "max_position_embeddings", None)
+        if not isinstance(length, int):
+            raise ModelError(f"{self.record.name}: config.json names no max_position_embeddings; not supported")
+        return length
+
 
 def resolve(ref: str, *, dtype: str = "float32", device: str = "cpu") -> ModelRecord | None:
     """The record of a model that `load` would give, without torch; None if it must first be fetched or converted.
@@ -84,20 +122,19 @@ def resolve(ref: str, *, dtype: str = "float32", device: str = "cpu") -> ModelRe
 
     Raises:
         ModelError: no such model, terms not accepted, or files damaged.
+        UsageError: no such dtype or device; whether this machine has the device only `prepare` and `load` look.
     """
     _require_dtype(dtype)
+    _require_device_name(device)
     record: ModelRecord | None
     match _kind(ref):
-        case "builtin":
-            packaged.acceptance(BUILTINS[ref])
-            record = gguf.converted_record(gguf.converted_folder(BUILTINS[ref].sha256, dtype))
-        case "gguf":
-            record = gguf.converted_record(gguf.converted_folder(sha256_of(Path(ref).expanduser()), dtype))
+        case "builtin" | "gguf":
+            record = gguf.known_conversion(_licensed_source(ref), dtype)
         case "folder":
-            record = _folder_record(Path(ref).expanduser(), dtype=dtype)
+            record = identify(Path(ref).expanduser(), dtype=dtype)
         case _:
             snapshot = hub.local_snapshot(ref)
-            record = _snapshot_record(snapshot, ref=ref, dtype=dtype) if snapshot else None
+            record = identify(snapshot.folder, dtype=dtype, revision=snapshot.commit) if snapshot else None
     return _for_use(record, ref=ref, device=device) if record else None
 
 
@@ -105,11 +142,11 @@ def prepare(ref: str, *, dtype: str = "float32", device: str = "cpu", progress: 
     """Fetch or convert a model if that was not done yet, and say which model it is. Torch is needed only if so.
 
     Raises:
-        ModelError, ResourceError: as `AuditedModel.load`.
+        ModelError, ResourceError, UsageError: as `AuditedModel.load`.
     """
+    _require_device(device)
     record = resolve(ref, dtype=dtype, device=device)
     if record is None:
-        _require_torch()
         _obtain(ref, dtype=dtype, progress=progress or silent)
         record = resolve(ref, dtype=dtype, device=device)
     assert record is not None, f"{ref}: fetched, and still not there"
@@ -146,11 +183,18 @@ def builtin_states(dtype: str = "float32") -> tuple[BuiltinState, ...]:
             languages=one.languages,
             licence=one.licence,
             installed=packaged.is_installed(one),
-            converted=gguf.converted_record(gguf.converted_folder(one.sha256, dtype)) is not None,
+            converted=_is_converted(one.sha256, dtype),
             install=one.install,
         )
         for one in BUILTINS.values()
     )
+
+
+def _is_converted(sha256: str, dtype: str) -> bool:
+    try:
+        return gguf.known_conversion(sha256, dtype) is not None
+    except ModelError:  # damaged: no run can start with it, and asking for it says why
+        return False
 
 
 # --- where it comes from ---------------------------------------------------------------------
@@ -181,84 +225,76 @@ def _kind(ref: str) -> str:
 
 
 def _obtain(ref: str, *, dtype: str, progress: Progress) -> tuple[Path, ModelRecord]:
-    """The model's folder on this disk, and its record, digests just computed."""
-    match _kind(ref):
-        case "builtin":
-            return _verified(_convert_builtin(BUILTINS[ref], dtype=dtype, progress=progress), progress)
-        case "gguf":
-            return _verified(_convert_file(Path(ref).expanduser(), dtype=dtype, progress=progress), progress)
+    """The model's folder on this disk, and what its bytes decide of its record, digests just computed."""
+    kind = _kind(ref)
+    _require_torch()
+    match kind:
+        case "builtin" | "gguf":
+            folder = _convert(ref, dtype=dtype, progress=progress)
+            progress("verify", 0.0)
+            return folder, gguf.verify(folder)
         case "folder":
             folder = Path(ref).expanduser()
             progress("verify", 0.0)
-            return folder, _folder_record(folder, dtype=dtype)
+            return folder, identify(folder, dtype=dtype)
         case _:
             snapshot = hub.fetch(ref, progress=progress)
             progress("verify", 0.0)
-            return snapshot.folder, _snapshot_record(snapshot, ref=ref, dtype=dtype)
+            return snapshot.folder, identify(snapshot.folder, dtype=dtype, revision=snapshot.commit)
 
 
-def _convert_builtin(builtin: Builtin, *, dtype: str, progress: Progress) -> Path:
-    packaged.acceptance(builtin)
+def _convert(ref: str, *, dtype: str, progress: Progress) -> Path:
+    """The folder of the conversion, from the package or, where the reference is a file, from that."""
+    sha256 = _licensed_source(ref)
 
-    def assembled(scratch: Path) -> Path:
+    def source(scratch: Path) -> Path:
+        if ref not in BUILTINS:
+            return Path(ref).expanduser().resolve()
         whole = scratch / "whole.gguf"
-        packaged.assemble(builtin, whole, progress=progress)
+        packaged.assemble(BUILTINS[ref], whole, progress=progress)
         return whole
 
-    return gguf.convert(
-        assembled,
-        sha256=builtin.sha256,
-        dtype=dtype,
-        name=builtin.name,
-        ref=builtin.ref,
-        source="builtin",
-        quantisation=builtin.quantisation,
-        licence=builtin.licence,
-        progress=progress,
-    )
+    return gguf.convert(source, sha256=sha256, dtype=dtype, progress=progress)
 
 
-def _convert_file(file: Path, *, dtype: str, progress: Progress) -> Path:
-    return gguf.convert(
-        lambda _scratch: file.resolve(),
-        sha256=sha256_of(file),
-        dtype=dtype,
-        name=f"{file.stem}, GGUF dequantised",
-        ref=file.name,
-        source="gguf",
-        quantisation="GGUF dequantised",
-        licence="not stated",
-        progress=progress,
-    )
-
-
-def _verified(folder: Path, progress: Progress) -> tuple[Path, ModelRecord]:
-    record = gguf.converted_record(folder)
-    assert record is not None
-    progress("verify", 0.0)
-    gguf.verify(folder, record)
-    return folder, record
-
-
-def _folder_record(folder: Path, *, dtype: str) -> ModelRecord:
-    name = folder.resolve().name
-    return identify(folder, name=name, ref=name, source="folder", revision=None, dtype=dtype, device="cpu")
-
-
-def _snapshot_record(snapshot: hub.Snapshot, *, ref: str, dtype: str) -> ModelRecord:
-    return identify(
-        snapshot.folder, name=snapshot.repo, ref=ref, source="hub", revision=snapshot.commit, dtype=dtype, device="cpu"
-    )
+def _licensed_source(ref: str) -> str:
+    """SHA-256 of the GGUF file that a built-in's name or a path means; refused while its terms are not accepted."""
+    builtin = packaged.builtin_of(ref)
+    if builtin is None:
+        return packaged.source_digest(Path(ref).expanduser())
+    packaged.acceptance(builtin)
+    return builtin.sha256
 
 
 def _for_use(record: ModelRecord, *, ref: str, device: str) -> ModelRecord:
-    """What does not lie with the files: the device, how terms were accepted, and the name asked for.
+    """A record with what the request adds to the bytes: name, source, licence, device, how terms were accepted.
 
     Of a local path only the last part is kept, as records hold no machine paths.
     """
-    accepted = packaged.acceptance(BUILTINS[ref]) if record.source == "builtin" else ""
-    asked = Path(ref).expanduser().resolve().name if record.source in ("folder", "gguf") else ref
-    return dataclasses.replace(record, ref=asked, device=device, licence_accepted=accepted)
+    named = dataclasses.replace(record, device=device, licence_accepted="")
+    builtin = packaged.builtin_of(ref)
+    if builtin is not None:
+        return dataclasses.replace(
+            named,
+            name=builtin.name,
+            ref=builtin.ref,
+            source="builtin",
+            quantisation=builtin.quantisation,
+            licence=builtin.licence,
+            licence_accepted=packaged.acceptance(builtin),
+        )
+    path = Path(ref).expanduser()
+    match _kind(ref):
+        case "gguf":
+            how = "GGUF dequantised"
+            name = f"{path.stem}, {how}"
+            return dataclasses.replace(
+                named, name=name, ref=path.name, source="gguf", quantisation=how, licence="not stated"
+            )
+        case "folder":
+            return dataclasses.replace(named, name=path.resolve().name, ref=path.resolve().name, source="folder")
+        case _:
+            return dataclasses.replace(named, name=hub.repository(ref), ref=ref, source="hub")
 
 
 # --- into memory -----------------------------------------------------------------------------
@@ -271,7 +307,7 @@ def _load_weights(folder: Path, record: ModelRecord) -> Any:
     config = _native_config(folder)
     try:
         with quiet_transformers():
-            model: Any = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
                 config=config,
                 dtype=getattr(torch, record.dtype),
@@ -280,16 +316,46 @@ def _load_weights(folder: Path, record: ModelRecord) -> Any:
                 use_safetensors=True,
                 local_files_only=True,
                 trust_remote_code=False,
+                # Without these two, a tensor that is missing or of another shape becomes random numbers.
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
             )
+            model, found = loaded
+            _require_whole(found, record.name)
             model = model.to(record.device)
+    except ImportError as error:
+        fact = f"its weights are quantised as {record.quantisation}" if record.quantisation else _first_line(error)
+        raise ModelError(f"{record.name}: {fact}; not supported") from None
     except (ValueError, KeyError, OSError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" in str(error).lower():
             raise ResourceError(
                 f"{record.name}: not enough memory on {record.device}; choose a smaller model"
             ) from None
-        fact = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        fact = _first_line(error)
         raise ModelError(f"{record.name}: transformers cannot load it ({fact}); this model is not supported") from None
     return model.eval().requires_grad_(False)
+
+
+def _require_whole(found: Mapping[str, Any], name: str) -> None:
+    """Refuse a checkpoint unless it holds each tensor of the model, and no other but the buffers of old ones.
+
+    A tied unembedding is not missing: transformers leaves it out of what it reports.
+    """
+    faults = {
+        "is missing from the weights": sorted(found["missing_keys"]),
+        "has another shape than config.json says": sorted(key for key, *_shapes in found["mismatched_keys"]),
+        "is no part of the language model": sorted(
+            key for key in found["unexpected_keys"] if not key.endswith(BUFFERS)
+        ),
+    }
+    for fault, keys in faults.items():
+        if keys:
+            others = f" ({len(keys) - 1} more)" if len(keys) > 1 else ""
+            raise ModelError(f"{name}: tensor {keys[0]}{others} {fault}; fetch the whole causal language model again")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _native_config(folder: Path) -> Any:
@@ -318,8 +384,7 @@ def _load_tokenizer(folder: Path) -> Any:
     """
     from transformers import PreTrainedTokenizerFast
 
-    file = folder / "tokenizer_config.json"
-    stated = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    stated = read_tokenizer_config(folder)
     special = {name: stated[name] for name in SPECIAL_TOKENS if stated.get(name) is not None}
     texts = {name: token["content"] if isinstance(token, dict) else token for name, token in special.items()}
     template = folder / "chat_template.jinja"
@@ -349,10 +414,33 @@ def _checked_adapter(model: Any, record: ModelRecord) -> Adapter:
 
 def _require_dtype(dtype: str) -> None:
     if dtype not in DTYPES:
-        raise ModelError(f"{dtype}: no such dtype; choose one of {', '.join(DTYPES)}")
+        raise UsageError(f"{dtype}: no such dtype; choose one of {', '.join(DTYPES)}")
+
+
+def _require_device_name(device: str) -> None:
+    if _DEVICE.fullmatch(device) is None:
+        raise UsageError(f"{device}: no such device; choose cpu, cuda, cuda:<number> or mps")
+
+
+def _require_device(device: str) -> None:
+    """Refuse a device that is unknown or not there, before anything is fetched or converted for it."""
+    _require_device_name(device)
+    if device == "cpu":
+        return
+    _require_torch()
+    import torch
+
+    if device == "mps":
+        there = torch.backends.mps.is_available()
+    else:
+        found = _DEVICE.fullmatch(device)
+        number = int(found["number"] or 0) if found else 0
+        there = torch.cuda.is_available() and number < torch.cuda.device_count()
+    if not there:
+        raise UsageError(f"{device}: not available on this machine; choose cpu")
 
 
 def _require_torch() -> None:
-    for package in ("torch", "transformers"):
+    for package in _NEEDED:
         if importlib.util.find_spec(package) is None:
             raise ResourceError(f"package {package} is missing; run: pip install plural-audit[models]")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from itertools import combinations, pairwise
+from itertools import combinations, islice, pairwise
 
 from audit.models import AuditedModel
 from audit.observe.scoring import Refused, Scored, score, score_plainly
@@ -15,29 +15,36 @@ from audit.records import Ask, NoiseFloor, Suite
 SAMPLE = 16
 
 
-def measure_noise(audited: AuditedModel, suites: Sequence[Suite], *, sample: int = SAMPLE) -> NoiseFloor:
+def measure_noise(audited: AuditedModel, suites: Sequence[Suite], *, sample: int = SAMPLE) -> NoiseFloor | None:
     """The largest move of an effect between three arrangements of the same computation (nats).
 
-    A sample of asks, spread over suites and languages by the digest of their words, is scored (i) as the run does,
-    (ii) whole and left-padded in batches of eight, (iii) whole and one at a time. An effect is a difference of two
-    margins, so the floor is twice the largest move of a margin. It covers batch size, padding and caching, within the
-    run's own dtype; not the quantisation of the weights.
+    A sample of asks, spread over suites and languages by the digest of their words and cut to two answers, is scored
+    (i) from one shared prefix in batches, as the run does, (ii) whole and left-padded in batches of eight, (iii) whole
+    and one at a time. An effect is a difference of two margins, so the floor is twice the largest move of a margin. It
+    covers batch size, padding and caching, within the run's own dtype; not the quantisation of the weights.
+
+    Returns:
+        None if no ask could be scored: nothing was measured, which is not zero.
     """
-    asks = _sample(suites, sample)
-    arrangements = (score(audited, asks), score_plainly(audited, asks), score_plainly(audited, asks, batch=1))
+    asks = list(islice(_spread(suites), 4 * sample))  # more than needed: some may be refused
+    together = [(ask, one) for ask, one in zip(asks, score(audited, asks), strict=True) if not isinstance(one, Refused)]
+    together = together[:sample]
+    if not together:
+        return None
+    kept = [ask for ask, _ in together]
+    arrangements = (score(audited, kept), score_plainly(audited, kept), score_plainly(audited, kept, batch=1))
     moves = [
         abs(_margin(one, pair) - _margin(other, pair))
         for results in zip(*arrangements, strict=True)
-        if not any(isinstance(result, Refused) for result in results)
         for one, other in combinations(results, 2)
         for pair in _pairs(one)
     ]
     method = "2 x largest move of a margin between cached batches, left-padded batches of 8, and one at a time"
-    return NoiseFloor(value=2 * max(moves, default=0.0), n_items=len(asks), method=method)
+    return NoiseFloor(value=2 * max(moves), n_items=len(kept), method=method)
 
 
-def _sample(suites: Sequence[Suite], size: int) -> list[Ask]:
-    """Per suite and language in turn, the asks whose words have the smallest digest."""
+def _spread(suites: Sequence[Suite]) -> Iterator[Ask]:
+    """Per suite and language in turn, the asks in the order of the digest of their words, cut to two answers."""
     groups: dict[tuple[str, str], list[Ask]] = {}
     for suite in suites:
         for item in suite.items:
@@ -45,8 +52,10 @@ def _sample(suites: Sequence[Suite], size: int) -> list[Ask]:
     for asks in groups.values():
         asks.sort(key=_digest)
     deepest = max((len(asks) for asks in groups.values()), default=0)
-    rounds = (asks[depth] for depth in range(deepest) for _, asks in sorted(groups.items()) if depth < len(asks))
-    return [_first_pair(ask) for ask, _ in zip(rounds, range(size), strict=False)]
+    for depth in range(deepest):
+        for _, asks in sorted(groups.items()):
+            if depth < len(asks):
+                yield _first_pair(asks[depth])
 
 
 def _first_pair(ask: Ask) -> Ask:

@@ -8,11 +8,13 @@ token are unembedded: with a vocabulary of 262,144 a logit row costs more than t
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -69,7 +71,7 @@ def score(audited: AuditedModel, asks: Sequence[Ask]) -> list[dict[str, Scored] 
                 for spelling in spellings:
                     wanted.setdefault(spelling.prefix, set()).add(spelling.answer)
     logps = _score_tokens(audited, wanted)
-    return [one if isinstance(one, Refused) else _combine(one, logps) for one in spelled]
+    return [one if isinstance(one, Refused) else _combine(audited, one, logps) for one in spelled]
 
 
 def score_plainly(audited: AuditedModel, asks: Sequence[Ask], *, batch: int = 8) -> list[dict[str, Scored] | Refused]:
@@ -84,7 +86,7 @@ def score_plainly(audited: AuditedModel, asks: Sequence[Ask], *, batch: int = 8)
     logps: dict[tuple[Ids, Ids], float] = {}
     for start in range(0, len(pairs), batch):
         logps |= _plain_batch(audited, pairs[start : start + batch])
-    return [one if isinstance(one, Refused) else _combine(one, logps) for one in spelled]
+    return [one if isinstance(one, Refused) else _combine(audited, one, logps) for one in spelled]
 
 
 # --- words to tokens -------------------------------------------------------------------------
@@ -92,12 +94,12 @@ def score_plainly(audited: AuditedModel, asks: Sequence[Ask], *, batch: int = 8)
 
 def _spell(audited: AuditedModel, ask: Ask) -> dict[str, tuple[_Spelling, ...]] | Refused:
     """Tokens of every alternative of every answer, or the reason why the ask cannot be scored."""
-    prompt_ids = _encode(audited, ask.prompt)
+    prompt_ids = audited.encode(ask.prompt)
     spelled: dict[str, tuple[_Spelling, ...]] = {}
     for role, alternatives in ask.answers.items():
         spellings = []
         for alternative in alternatives:
-            whole = _encode(audited, ask.prompt + alternative)
+            whole = audited.encode(ask.prompt + alternative)
             shared = whole[: len(prompt_ids)]
             if shared != prompt_ids:
                 return Refused(f"boundary merges: tokens of the prompt change when {alternative!r} follows")
@@ -108,30 +110,15 @@ def _spell(audited: AuditedModel, ask: Ask) -> dict[str, tuple[_Spelling, ...]] 
                 n_bytes -= _bytes_of_first_token(audited, alternative)
             if not answer:
                 return Refused(f"{alternative!r} has no token of its own after the prompt")
-            if len(whole) > context_length(audited):
-                return Refused(f"{len(whole)} tokens; the model reads {context_length(audited)}")
+            if len(whole) > audited.context_length:
+                return Refused(f"{len(whole)} tokens; the model reads {audited.context_length}")
             spellings.append(_Spelling(prefix, answer, n_bytes))
         if len({(s.prefix, s.answer) for s in spellings}) < len(spellings):
             return Refused(f"two alternatives of answer {role!r} are the same tokens")
         spelled[role] = tuple(spellings)
+    if len({spelling.prefix for spellings in spelled.values() for spelling in spellings}) > 1:
+        return Refused("answers compete after nothing, and the model has no beginning-of-text token to score them from")
     return spelled
-
-
-def _encode(audited: AuditedModel, text: str) -> Ids:
-    """Token ids with the model's own beginning-of-text token, if it uses one, and nothing after the text."""
-    return begin(audited) + tuple(audited.tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def begin(audited: AuditedModel) -> Ids:
-    """The token that the model's tokenizer puts before every text, or nothing. One after the text is left out."""
-    added = tuple(audited.tokenizer("")["input_ids"])
-    return added[:1] if added and added[0] == audited.tokenizer.bos_token_id else ()
-
-
-def context_length(audited: AuditedModel) -> int:
-    """How many tokens the model was made to read at once."""
-    config = audited.model.config.get_text_config(decoder=True)
-    return int(config.max_position_embeddings)
 
 
 def _bytes_of_first_token(audited: AuditedModel, text: str) -> int:
@@ -139,12 +126,16 @@ def _bytes_of_first_token(audited: AuditedModel, text: str) -> int:
     return len(text[: offsets[0][1]].encode())
 
 
-def _combine(spelled: Mapping[str, tuple[_Spelling, ...]], logps: Mapping[tuple[Ids, Ids], float]) -> dict[str, Scored]:
+def _combine(
+    audited: AuditedModel, spelled: Mapping[str, tuple[_Spelling, ...]], logps: Mapping[tuple[Ids, Ids], float]
+) -> dict[str, Scored] | Refused:
     scored = {}
     for role, spellings in spelled.items():
         each = [logps[s.prefix, s.answer] for s in spellings]
+        if not all(map(math.isfinite, each)):
+            return Refused(f"log-probability of answer {role!r} is not a finite number in {audited.record.dtype}")
         best = spellings[each.index(max(each))]
-        total = float(torch.logsumexp(torch.tensor(each, dtype=torch.float64), dim=0)) if len(each) > 1 else each[0]
+        total = float(np.logaddexp.reduce(each)) if len(each) > 1 else each[0]
         scored[role] = Scored(total, len(best.answer), best.n_bytes, len(best.prefix))
     return scored
 
@@ -167,7 +158,7 @@ def _score_tokens(audited: AuditedModel, wanted: Mapping[Ids, set[Ids]]) -> dict
             out = audited.adapter.body(input_ids=torch.tensor(prefixes, device=audited.model.device), use_cache=True)
             pairs = [(row, answer) for row, prefix in enumerate(prefixes) for answer in sorted(wanted[prefix])]
             asked += [(n_states + row, answer[0], (prefixes[row], answer)) for row, answer in pairs]
-            states.append(out.last_hidden_state[:, -1])
+            states.append(out.last_hidden_state[:, -1].clone())  # a view would keep every position alive
             n_states += len(prefixes)
             for chunk in _equal_length_chunks([pair for pair in pairs if len(pair[1]) > 1]):
                 hidden = _continue(audited, out.past_key_values, chunk)
@@ -233,7 +224,7 @@ def token_logps(
             here = (row >= top) & (row < top + ROW_BLOCK) & (token >= start) & (token < start + VOCABULARY_BLOCK)
             picked[here] = logits[row[here] - top, token[here] - start]
         norm[some] = torch.logsumexp(torch.stack(parts), dim=0)
-    logps: list[float] = (picked.double() - norm[row].double()).tolist()
+    logps: list[float] = (picked.cpu().double() - norm[row].cpu().double()).tolist()
     return logps
 
 
@@ -260,5 +251,5 @@ def _plain_batch(audited: AuditedModel, pairs: list[tuple[Ids, Ids]]) -> dict[tu
         for row, (prefix, answer) in enumerate(pairs):
             before = logits[row, width - len(answer) - 1 : -1]
             each = torch.log_softmax(before.float(), dim=-1).gather(1, torch.tensor(answer, device=ids.device)[:, None])
-            logps[prefix, answer] = float(each.double().sum())
+            logps[prefix, answer] = float(each.cpu().double().sum())
     return logps

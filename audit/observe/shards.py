@@ -17,8 +17,6 @@ from audit.models import AuditedModel
 from audit.observe.scoring import Refused, score
 from audit.records import Item, ModelRecord, Suite
 
-# Raise when scoring changes what the numbers are: every cached shard is then computed anew.
-SCORING = 1
 # Small enough that a killed run loses little, large enough that batches fill.
 ITEMS_PER_SHARD = 64
 
@@ -47,7 +45,7 @@ class ShardResult:
 
 
 def plan_shards(suites: Sequence[Suite], *, model: ModelRecord, versions: Mapping[str, str]) -> tuple[Shard, ...]:
-    """Cut suites into shards, in a fixed order."""
+    """Cut suites into shards, in a fixed order; `versions` names everything else that decides numbers."""
     shards = []
     for suite in suites:
         ordered = sorted(suite.items, key=lambda item: (item.language, item.id))
@@ -62,9 +60,9 @@ def plan_shards(suites: Sequence[Suite], *, model: ModelRecord, versions: Mappin
 
 def _key(items: Sequence[Item], *, model: ModelRecord, versions: Mapping[str, str]) -> str:
     content = {
-        "scoring": SCORING,
         "weights": model.weights_sha256,
         "tokenizer": model.tokenizer_sha256,
+        "config": model.config_sha256,
         "dtype": model.dtype,
         "device": model.device,
         "versions": dict(versions),

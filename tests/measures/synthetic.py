@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ from audit.records import (
     NoiseFloor,
     SuiteRecord,
 )
+from audit.runs import run_id_of
 
 LANGUAGES = ("ar", "en", "es", "hi", "ja", "sw", "yo", "zh")
 AXES = ("gender", "religion", "ethnicity", "age", "disability", "class", "migration")
@@ -403,8 +404,8 @@ def _manifest(
     floor = None
     if noise_floor is not None:
         floor = NoiseFloor(value=noise_floor, n_items=40, method="batch 1 against 32, padded and not")
-    return Manifest(
-        run_id=f"synthetic-{seed}",
+    manifest = Manifest(
+        run_id="",
         model=_model(quantisation),
         suites=tuple(_suite(kind, name=NAMES.get(kind, str(kind))) for kind in kinds),
         languages=languages,
@@ -412,6 +413,7 @@ def _manifest(
         versions={"plural-audit": "0.1.0", "torch": "2.13.0", "transformers": "5.23.0"},
         noise_floor=floor,
     )
+    return replace(manifest, run_id=run_id_of(manifest))
 
 
 def _model(quantisation: str) -> ModelRecord:

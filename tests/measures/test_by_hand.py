@@ -196,32 +196,34 @@ def facts(boosts, *, language="en"):
     return prepare(evidence_from(observations, items))
 
 
-def bits(boost, k=3):
-    """log2 K + log2 of e^boost / (e^boost + K - 1)."""
-    return math.log2(k) + math.log2(math.exp(boost) / (math.exp(boost) + k - 1))
+def bits(row, own):
+    """log2 of q(own answer | own name) against its mean over names; naming n multiplies the odds of n by e^boost."""
+    q = [math.exp(b if name == own else 0.0) / (math.exp(b) + len(row) - 1) for name, b in row.items()]
+    return math.log2(q[list(row).index(own)] / (sum(q) / len(q)))
 
 
 BOOSTS = {"food": {"a": 2.0, "b": 1.0, "c": 0.0}, "greeting": {"a": 3.0, "b": 1.5, "c": -1.0}}
+BITS = {facet: {name: bits(row, name) for name in row} for facet, row in BOOSTS.items()}
 
 
 def test_capacity_by_hand():
     view = facts(BOOSTS)
     cube = view.of(Kind.CULTURE)[0]
     capacities = dict(zip(cube.item, capacity(cube)[0], strict=True))
-    assert capacities["food.c"] == pytest.approx(0.0)  # asking changes nothing: as good as guessing
-    assert capacities["food.a"] == pytest.approx(bits(2.0))
-    assert capacities["greeting.c"] == pytest.approx(bits(-1.0))  # misled: below zero
+    # q(a) is e^2 / (e^2 + 2) = 0.787 after a, 1 / (e + 2) = 0.212 after b, 1/3 after c: mean 0.444
+    assert capacities["food.a"] == pytest.approx(math.log2(0.787 / 0.444), abs=0.003)
+    assert capacities["greeting.c"] == pytest.approx(BITS["greeting"]["c"])
+    assert capacities == pytest.approx({f"{f}.{name}": value for f, row in BITS.items() for name, value in row.items()})
     by_culture = only(culture_knowledge(view), suite="k", culture="a").result
-    assert by_culture.value == pytest.approx((bits(2.0) + bits(3.0)) / 2)
+    assert by_culture.value == pytest.approx((BITS["food"]["a"] + BITS["greeting"]["a"]) / 2)
     by_language = only(culture_knowledge(view), suite="k", language="en").result
-    assert by_language.value == pytest.approx(np.mean([bits(b) for row in BOOSTS.values() for b in row.values()]))
+    assert by_language.value == pytest.approx(np.mean([value for row in BITS.values() for value in row.values()]))
 
 
 def test_knowledge_gap_by_hand():
     found = only(knowledge_gap(facts(BOOSTS)), suite="k", culture="c")
-    food = bits(0.0) - (bits(2.0) + bits(1.0)) / 2
-    greeting = bits(-1.0) - (bits(3.0) + bits(1.5)) / 2
-    assert found.result.value == pytest.approx((food + greeting) / 2)
+    gaps = [row["c"] - (row["a"] + row["b"]) / 2 for row in BITS.values()]
+    assert found.result.value == pytest.approx(np.mean(gaps))
     # Nine ways to pick one fact per facet; c has the lowest of both, and nothing lies as far on the other side.
     assert found.result.p_value == pytest.approx(1 / 9)
 
@@ -235,7 +237,8 @@ def test_hill_numbers_by_hand():
 
 
 def test_diversity_of_unknown_cultures_is_undefined():
-    view = facts({"food": {"a": -1.0, "b": -1.0}, "greeting": {"a": -1.0, "b": -1.0}})
+    misled = {"a": -1.0, "b": -1.0, "c": -1.0}
+    view = facts({"food": misled, "greeting": misled})
     result = only(knowledge_diversity(view), suite="k").result
     assert isinstance(result, Undefined)
     assert "no culture" in result.reason
@@ -244,14 +247,20 @@ def test_diversity_of_unknown_cultures_is_undefined():
 def test_capacity_equals_a_slow_loop_over_dictionaries():
     evidence = synthetic_evidence(3, languages=("en",), with_pairs=False, with_parallel=False)
     cube = prepare(evidence).of(Kind.CULTURE)[0]
+    facet, own = FACETS[1], CULTURES[4]
     table = evidence.observations
-    table = table[(table["suite"] == "culture") & (table["item"] == f"{FACETS[1]}.{CULTURES[4]}")]
-    logp = {(c, a): v for c, a, v in zip(table["context"], table["answer"], table["logp"], strict=True)}
+    table = table[(table["suite"] == "culture") & table["item"].str.startswith(f"{facet}.")]
+    names = ("item", "context", "answer", "logp")
+    logp = {tuple(key): value for *key, value in zip(*(table[name] for name in names), strict=True)}
     slow = []
     for wording in "12":
-        score = {c: math.exp(logp[f"asked/{wording}", c] - logp[f"neutral/{wording}", c]) for c in CULTURES}
-        slow.append(math.log2(len(CULTURES) * score[CULTURES[4]] / sum(score.values())))
-    row = list(cube.item).index(f"{FACETS[1]}.{CULTURES[4]}")
+        q = {}
+        for named in CULTURES:
+            asked, neutral = ((f"{facet}.{named}", f"{context}/{wording}") for context in ("asked", "neutral"))
+            score = {c: math.exp(logp[*asked, c] - logp[*neutral, c]) for c in CULTURES}
+            q[named] = score[own] / sum(score.values())
+        slow.append(math.log2(q[own] / (sum(q.values()) / len(q))))
+    row = list(cube.item).index(f"{facet}.{own}")
     assert capacity(cube)[0][row] == pytest.approx(np.mean(slow))
 
 
@@ -339,7 +348,7 @@ def test_dilemma_lean_is_the_paired_comparison_of_statsmodels():
 
 
 def test_frameworks_that_never_meet_cannot_be_compared():
-    apart = [("x", "y", 1.0), ("x", "y", 2.0), ("z", "w", 1.0), ("z", "w", 0.5), ("w", "z", 0.5)]
+    apart = [("x", "y", 1.0), ("x", "y", 2.0), ("z", "w", 1.0), ("z", "w", 0.5), ("w", "z", 0.5), ("y", "x", 1.0)]
     results = [m.result for m in dilemma_lean(with_reading(dilemmas(apart)))]
     assert all(isinstance(result, Undefined) and "meet" in result.reason for result in results)
 
@@ -365,7 +374,8 @@ def test_variance_components_are_those_of_an_independent_decomposition():
 
 
 def test_identical_answers_in_all_languages_do_not_depend_on_language():
-    played = [("x", "y", 1.0), ("y", "x", -2.0), ("x", "y", 0.5)]
+    # Six, so that the paraphrases can agree with p < 0.05 at all: 2 / 2^6
+    played = [("x", "y", 1.0), ("y", "x", -2.0), ("x", "y", 0.5)] * 2
     view = with_reading(dilemmas(played), dilemmas(played, language="sw"))
     result = language_dependent_judgement(view)[0].result
     assert result.value == 0.0

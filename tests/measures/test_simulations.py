@@ -16,13 +16,15 @@ from audit.measures.stereotype import standardised_effect, stereotype_effect
 from audit.records import Kind, Verdict
 from tests.measures.synthetic import synthetic_evidence
 
-# Families that speak of things that are there in every imaginary model: it reads, it knows, it tells true from false.
+# Families that speak of things that are there in every imaginary model: it reads, it knows, it tells true from false,
+# it answers paraphrases alike. The nulls of those counted here are tried in test_culture.py and test_judgement.py.
 PRESENT = (
     "reading by language",
     "prediction by language",
     "level of knowledge by language",
     "level of knowledge by culture",
     "content tracking by language",
+    "paraphrase agreement by language",
 )
 AUDITS = 400
 

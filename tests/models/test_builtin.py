@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from audit.errors import ModelError, ResourceError
-from audit.models import BUILTINS, AuditedModel, accept_terms, builtin, resolve, terms
+from audit.models import BUILTINS, AuditedModel, accept_terms, builtin, builtin_states, gguf, resolve, terms
 from audit.models.builtin import Builtin, acceptance, assemble
 
 PARTS = (b"first ", b"second")
@@ -116,6 +116,18 @@ def test_what_was_accepted_is_kept_by_digest(carriers, tmp_path):
     }
 
 
+def test_two_acceptances_at_once_do_not_take_each_others_draft(carriers, monkeypatch):
+    plain = Path.replace
+
+    def meanwhile(draft: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "replace", plain)
+        accept_terms("made-up")  # a second process, start to end, before the first one renames
+        return plain(draft, target)
+
+    monkeypatch.setattr(Path, "replace", meanwhile)
+    assert accept_terms("made-up") == acceptance(WHOLE)
+
+
 def test_a_damaged_acceptance_is_told(carriers, tmp_path):
     accept_terms("made-up")
     (tmp_path / "data" / "accepted-terms.json").write_text("{")
@@ -127,6 +139,15 @@ def test_models_without_terms_ask_for_nothing():
     assert terms("smollm2-135m") is None
     assert accept_terms("smollm2-135m") == acceptance(BUILTINS["smollm2-135m"]) == ""
     assert terms("owner/name") is None
+
+
+def test_a_damaged_conversion_counts_as_none_in_the_list(tmp_path):
+    folder = gguf.converted_folder(BUILTINS["smollm2-135m"].sha256, "float32")
+    folder.mkdir(parents=True)
+    (folder / "conversion.json").write_text("{")
+    assert [state.converted for state in builtin_states()] == [False, False]
+    with pytest.raises(ModelError, match="damaged"):
+        resolve("smollm2-135m")
 
 
 def test_every_builtin_says_its_quantisation():
@@ -159,7 +180,9 @@ def load_installed(ref: str, **options: bool) -> AuditedModel:
 def test_smollm2_knows_an_easy_fact_and_its_package_is_not_run():
     audited = load_installed("smollm2-135m")
     assert likeliest(audited, "The capital of France is", [" Berlin", " Paris", " Madrid"]) == " Paris"
-    assert audited.tokenizer("The capital of France is").input_ids == [504, 3575, 282, 4649, 314]  # no BOS
+    assert audited.encode("The capital of France is") == (504, 3575, 282, 4649, 314)
+    assert (audited.begin, audited.context_length) == ((), 8192)
+    assert audited.tokenizer.convert_tokens_to_ids("<|im_end|>") not in audited.encode("a<|im_end|>b")
     assert audited.record.name == "smollm2-135m-instruct, Q4_1 dequantised"
     assert audited.record.n_parameters == 134_515_008  # as its card says: 135M
     assert audited.record == resolve("smollm2-135m")
@@ -171,7 +194,10 @@ def test_gemma_knows_an_easy_fact_in_two_languages_and_its_package_is_not_run():
     audited = load_installed("gemma-3-270m", accept_terms=True)
     assert likeliest(audited, "The capital of France is", [" Berlin", " Paris", " Madrid"]) == " Paris"
     assert likeliest(audited, "La capitale de la France est", [" Berlin", " Paris", " Madrid"]) == " Paris"
-    assert audited.tokenizer("The capital of France is").input_ids == [2, 818, 5279, 529, 7001, 563]  # 2 is <bos>
+    assert audited.encode("The capital of France is") == (2, 818, 5279, 529, 7001, 563)  # 2 is <bos>
+    assert (audited.begin, audited.context_length) == ((2,), 32768)
+    for named in ("<eos>", "<bos>", "<start_of_turn>"):
+        assert audited.tokenizer.convert_tokens_to_ids(named) not in audited.encode(f"a{named}b")[1:]
     text = "Bàbá mi ló kọ́ mi. हिन्दी العربية 日本"
     assert audited.tokenizer.decode(audited.tokenizer(text).input_ids, skip_special_tokens=True) == text
     assert audited.record.n_parameters == 268_098_176  # as its card says: 100M + 170M of embeddings

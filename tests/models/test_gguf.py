@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import importlib.metadata
 import json
 import os
 import shutil
@@ -13,10 +15,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from audit.errors import ModelError, ResourceError
-from audit.models import AuditedModel, resolve
+from audit.errors import ModelError, ResourceError, UsageError
+from audit.models import BUILTINS, AuditedModel, accept_terms, prepare, resolve, terms
 from audit.models import gguf as conversion
+from audit.models.builtin import Builtin
 from audit.models.places import cache_folder
+from audit.runs import sha256_of
 
 from .tiny_gguf import write_gguf
 
@@ -76,8 +80,48 @@ def test_a_changed_byte_in_the_weights_is_found(gguf_file):
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    with pytest.raises(ModelError, match=r"SHA-256 \w{16} of the weights is not the recorded \w{16}; delete"):
+    with pytest.raises(ModelError, match=r"model\.safetensors: SHA-256 \w{16} is not the recorded \w{16}; delete"):
         AuditedModel.load(str(gguf_file))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("config.json", '"rope_theta": 10000.0', '"rope_theta": 90000.0'),
+        ("tokenizer_config.json", '"eos_token": "<eos>"', '"eos_token": "<pad>"'),
+    ],
+)
+def test_a_changed_setting_is_found_even_at_the_same_length(name, old, new, gguf_file):
+    AuditedModel.load(str(gguf_file))
+    file = only_folder() / name
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(ModelError, match=rf"{name}: SHA-256 \w{{16}} is not the recorded \w{{16}}; delete"):
+        AuditedModel.load(str(gguf_file))
+
+
+def test_a_file_that_came_later_is_refused(gguf_file):
+    AuditedModel.load(str(gguf_file))
+    (only_folder() / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"adapter_config\.json: not part of the conversion; delete"):
+        AuditedModel.load(str(gguf_file))
+
+
+def test_a_sidecar_that_tells_another_model_is_refused(gguf_file):
+    AuditedModel.load(str(gguf_file))
+    sidecar = only_folder() / "conversion.json"
+    sidecar.write_text(sidecar.read_text().replace('"n_heads": 4', '"n_heads": 8'))
+    with pytest.raises(ModelError, match="does not describe its files; delete"):
+        AuditedModel.load(str(gguf_file))
+
+
+def test_a_conversion_of_an_older_version_counts_as_none_and_is_made_anew(gguf_file):
+    AuditedModel.load(str(gguf_file))
+    folder = only_folder()
+    (folder / "conversion.json").rename(folder / "record.json")
+    assert resolve(str(gguf_file)) is None
+    assert AuditedModel.load(str(gguf_file)).record.config_sha256
+    assert sorted(folder.glob("*record.json")) == []
 
 
 def test_a_truncated_or_missing_file_is_found_without_reading_it(gguf_file):
@@ -93,8 +137,8 @@ def test_a_truncated_or_missing_file_is_found_without_reading_it(gguf_file):
 
 def test_a_damaged_record_is_refused(gguf_file):
     AuditedModel.load(str(gguf_file))
-    (only_folder() / "record.json").write_text('{"record": {}}')
-    with pytest.raises(ModelError, match=r"record\.json: damaged"):
+    (only_folder() / "conversion.json").write_text('{"record": {}}')
+    with pytest.raises(ModelError, match=r"conversion\.json: damaged"):
         resolve(str(gguf_file))
 
 
@@ -155,11 +199,6 @@ def conversion_of(file: Path) -> Path:
         lambda _scratch: file,
         sha256="0" * 64,
         dtype="float32",
-        name="tiny",
-        ref="tiny.gguf",
-        source="gguf",
-        quantisation="",
-        licence="",
     )
 
 
@@ -207,7 +246,78 @@ def test_the_faster_reader_is_put_back(gguf_file):
 
 def test_the_sidecar_holds_no_path_and_no_time(gguf_file, tmp_path):
     AuditedModel.load(str(gguf_file))
-    sidecar = (only_folder() / "record.json").read_text()
+    sidecar = (only_folder() / "conversion.json").read_text()
     assert str(tmp_path) not in sidecar
     assert str(gguf_file.parent) not in sidecar
-    assert set(json.loads(sidecar)) == {"record", "sizes"}
+    assert set(json.loads(sidecar)) == {"record", "files"}
+
+
+# --- one conversion, several names -----------------------------------------------------------
+
+
+@pytest.fixture
+def packaged(gguf_file, tmp_path, monkeypatch) -> Builtin:
+    """A built-in with terms, whose package carries the tiny GGUF file."""
+    site = tmp_path / "site"
+    site.mkdir()
+    shutil.copy(gguf_file, site / "model")
+    (site / "TERMS").write_text("be kind")
+    installed = importlib.metadata.distribution
+
+    class Carrier:
+        def locate_file(self, name: str) -> Path:
+            return site / name
+
+    monkeypatch.setattr(importlib.metadata, "distribution", lambda n: Carrier() if n == "made-up" else installed(n))
+    one = Builtin(
+        ref="made-up",
+        name="made-up, F32 dequantised",
+        quantisation="F32 dequantised",
+        licence="Made-up Terms",
+        sha256=sha256_of(gguf_file),
+        parts=(("made-up", "model"),),
+        install="pip install made-up",
+        languages="none",
+        terms_file=("made-up", "TERMS"),
+    )
+    monkeypatch.setitem(BUILTINS, one.ref, one)
+    return one
+
+
+@pytest.mark.parametrize("first_by_name", [True, False])
+def test_a_file_with_a_builtins_bytes_is_that_builtin_whichever_was_asked_first(first_by_name, packaged, gguf_file):
+    accept_terms("made-up")
+    refs = ["made-up", str(gguf_file)] if first_by_name else [str(gguf_file), "made-up"]
+    records = [AuditedModel.load(ref).record for ref in refs]
+    assert records[0] == records[1] == resolve(refs[0]) == resolve(refs[1]) == prepare(refs[1])
+    assert (records[0].name, records[0].ref, records[0].source) == (packaged.name, "made-up", "builtin")
+    assert (records[0].licence, records[0].quantisation) == ("Made-up Terms", "F32 dequantised")
+    assert records[0].licence_accepted.startswith("Made-up Terms, text of SHA-256 ")
+    assert len(converted()) == 1
+
+
+def test_a_file_with_a_builtins_bytes_comes_under_its_terms(packaged, gguf_file):
+    for ask in (resolve, prepare, AuditedModel.load):
+        with pytest.raises(ModelError, match="made-up: the Made-up Terms are not accepted"):
+            ask(str(gguf_file))
+    assert converted() == []
+    assert accept_terms(str(gguf_file)) == accept_terms("made-up") != ""
+    assert (terms(str(gguf_file)) is None) == (terms("made-up") is None) is False
+    assert AuditedModel.load(str(gguf_file)).record.source == "builtin"
+
+
+def test_a_conversion_says_of_each_request_what_that_request_said(gguf_file, tmp_path):
+    other = Path(shutil.copy(gguf_file, tmp_path / "other.gguf"))
+    first, second = AuditedModel.load(str(gguf_file)).record, AuditedModel.load(str(other)).record
+    assert (first.ref, second.ref) == ("tiny.gguf", "other.gguf")
+    assert second == dataclasses.replace(first, ref="other.gguf", name="other, GGUF dequantised")
+    assert (first.licence, first.quantisation) == ("not stated", "GGUF dequantised")
+    assert len(converted()) == 1
+
+
+def test_a_device_that_is_not_there_is_refused_before_the_work(gguf_file):
+    absent = "mps" if not torch.backends.mps.is_available() else "cuda:99"
+    for ask in (prepare, AuditedModel.load):
+        with pytest.raises(UsageError, match=f"{absent}: not available on this machine; choose cpu"):
+            ask(str(gguf_file), device=absent)
+    assert converted() == []

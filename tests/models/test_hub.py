@@ -149,6 +149,28 @@ def test_only_weights_json_and_the_card_are_fetched(tiny_models, hub_cache, monk
     assert kept == ["model.safetensors", "config.json"]
 
 
+def test_a_download_reports_the_share_of_the_bytes_that_arrived():
+    from huggingface_hub.utils.tqdm import hf_thread_map
+
+    seen: list[tuple[str, float]] = []
+    bar = hub.told_bar(lambda stage, share: seen.append((stage, share)), n_bytes=1000)
+    of_bytes = bar(total=0, initial=0, unit="B", unit_scale=True, desc="Downloading", name="transfer")
+    hf_thread_map(of_bytes.update, [250, 4, 496, 250], max_workers=1, tqdm_class=bar)
+    # 250, 254 (less than a hundredth more: not told), 750, 1000 of 1000; the bar that counts four files is not told
+    assert seen == [("download", 0.25), ("download", 0.75), ("download", 1.0)]
+
+
+def test_a_bar_of_the_download_draws_nothing(capfd):
+    with hub.told_bar(print_nothing, n_bytes=10)(total=10, unit="B") as drawn:
+        drawn.update(10)
+        drawn.set_description("complete")
+    assert capfd.readouterr() == ("", "")
+
+
+def print_nothing(_stage: str, _share: float) -> None:
+    """A progress callback."""
+
+
 @pytest.mark.parametrize(
     ("name", "is_one"),
     [("owner/name", True), ("owner/name@v1.0", True), ("o/n@refs/pr/1", True), ("name", False), ("a/b/c", False)],

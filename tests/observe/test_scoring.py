@@ -135,10 +135,28 @@ def test_without_a_beginning_token_the_first_token_is_not_scored(audited):
     (scored,) = score(audited, [ask("", text="the cat z")])
     tokens = audited.tokenizer("the cat z", add_special_tokens=False)["input_ids"]
     first = audited.tokenizer.decode(tokens[:1])
-    if scoring.begin(audited):
+    if audited.begin:
         assert (scored["text"].n_tokens, scored["text"].n_bytes) == (len(tokens), 9)
     else:
         assert (scored["text"].n_tokens, scored["text"].n_bytes) == (len(tokens) - 1, 9 - len(first.encode()))
+
+
+def test_answers_that_compete_after_nothing_need_a_beginning_token(audited):
+    """Without one, each answer's own first token would be its condition: the two could not be compared."""
+    (result,) = score(audited, [ask("", a="the cat", b="dog")])
+    assert isinstance(result, Refused) is (not audited.begin)
+
+
+def test_a_number_that_is_not_finite_is_refused_not_kept(llama, monkeypatch):
+    monkeypatch.setattr(scoring, "token_logps", lambda *_, tokens, **__: [math.nan] * len(tokens))
+    (result,) = score(llama, [ask("the", a=" cat", b=" dog")])
+    assert isinstance(result, Refused)
+    assert "not a finite number in float32" in result.reason
+
+
+def test_names_of_special_tokens_in_a_text_are_plain_text(llama):
+    """An imported line that says "<eos>" must not end the text for the model."""
+    assert llama.tokenizer.eos_token_id not in llama.encode("the <eos> cat")
 
 
 def test_only_answer_positions_are_unembedded(llama, monkeypatch):

@@ -55,6 +55,7 @@ def test_the_key_changes_with_what_decides_the_numbers_and_nothing_else(llama):
     assert key_of(weights_sha256="0") != plain.key
     assert key_of(tokenizer_sha256="0") != plain.key
     assert key_of(dtype="bfloat16") != plain.key
+    assert key_of(config_sha256="0") != plain.key
     assert key_of(versions={**VERSIONS, "torch": "3"}) != plain.key
 
 
@@ -67,6 +68,18 @@ def test_an_item_with_one_refused_ask_is_excluded_whole(llama):
     ((name, reason),) = result.exclusions
     assert name == "i002"
     assert reason.startswith("base: ")
+
+
+def test_a_noise_floor_of_nothing_is_none_not_zero(llama):
+    refused = {"a": ("",), "b": ("",)}
+    assert measure_noise(llama, [suite(*(item(n, answers=refused) for n in range(4)))]) is None
+
+
+def test_refused_asks_do_not_count_toward_the_noise_floor(llama):
+    refused = {"a": ("",), "b": ("",)}
+    some = [item(n, answers=refused if n % 2 else None) for n in range(6)]
+    floor = measure_noise(llama, [suite(*some)])
+    assert floor.n_items == 6  # three items of two asks
 
 
 def test_the_noise_floor_is_above_zero_and_far_below_an_effect(audited):

@@ -128,7 +128,7 @@ def evidence(**changes: object) -> Evidence:
 
 def table(rows: list[dict[str, object]], columns: object) -> pd.DataFrame:
     kinds = dict(columns)  # type: ignore[call-overload]
-    zero = {"string": "", "bool": False, "int64": 0, "float64": 0.0}
+    zero = {"string": "", "bool": False, "int64": 1, "float64": 0.0}
     full = [{name: row.get(name, zero[kind]) for name, kind in kinds.items()} for row in rows]
     return pd.DataFrame(full, columns=list(kinds)).astype(kinds)
 
@@ -186,12 +186,16 @@ def finding(name: str, scope: Scope, value: float | None, verdict: Verdict, **ch
         "competence": [f"competence/c{i}" for i in (1, 2, 3, 4)],
         "closed-pairs": ["closed-pairs/p1"],
     }[suite_name]
-    result = Undefined(reason="fewer than two independent items") if value is None else estimate(value)
+    result = (
+        Undefined(reason="fewer than two independent items")
+        if value is None
+        else estimate(value, unit="bits" if suite_name == "culture" else "nats")
+    )
     where = " ".join(word for word in (scope.language, scope.topic, scope.culture) if word)
     plain: dict[str, object] = {
         "id": f"{name}-{where}".replace(" ", "-").lower(),
         "family": f"{name} by language",
-        "confirmatory": name != "cultural_knowledge",
+        "confirmatory": name != "knowledge_gap",
         "family_size": 18,
         "p_adjusted": None if value is None else 0.0004 if verdict is Verdict.EVIDENCE else 0.4,
         "measurement": Measurement(measure=name, scope=scope, result=result, items=tuple(sorted(ids))),
@@ -206,8 +210,7 @@ def findings() -> tuple[Finding, ...]:
     """Every verdict, one undefined measurement, a language that cannot be read (Yoruba)."""
     found = []
     for i, language in enumerate(LANGUAGES):
-        readable = language != "yo"
-        verdict = Verdict.EVIDENCE if readable else Verdict.INSUFFICIENT
+        verdict = Verdict.EVIDENCE if language != "yo" else Verdict.NOT_INTERPRETABLE
         found.append(finding("competence", Scope(language=language, suite="competence"), 1.5 - 0.2 * i, verdict))
     for i, language in enumerate(LANGUAGES):
         for j, axis in enumerate(AXES):
@@ -218,8 +221,10 @@ def findings() -> tuple[Finding, ...]:
     for i, culture in enumerate(CULTURES):
         value = 0.9 - 0.25 * i
         scope = Scope(suite="culture", culture=culture)
-        found.append(finding("cultural_knowledge", scope, value, verdict_of(value)))
-    found.append(finding("pair_preference", Scope(language="en", suite="closed-pairs"), 1.0, Verdict.EVIDENCE))
+        found.append(finding("knowledge_gap", scope, value, verdict_of(value)))
+    found.append(
+        finding("causal_shared_token_score", Scope(language="en", suite="closed-pairs"), 1.0, Verdict.EVIDENCE)
+    )
     return tuple(found)
 
 

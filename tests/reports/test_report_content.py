@@ -7,9 +7,10 @@ import dataclasses
 import pytest
 import report_sample as sample
 
-from audit.records import Scope, Verdict
-from reports import charts, content, items, words
-from reports.blocks import Block, Dot, Group, Plot, Table
+from audit.findings import FAMILY_LEVEL
+from audit.records import Finding, Scope, Undefined, Verdict
+from reports import charts, content, words
+from reports.blocks import Block, Bullets, Counts, Dot, Group, Heading, Plot, Table, Text
 
 
 def document(findings=None):
@@ -21,38 +22,191 @@ def flat(blocks: tuple[Block, ...]) -> list[Block]:
     return [b for block in blocks for b in (block.blocks if isinstance(block, Group) else (block,))]
 
 
-def test_stereotype_effect_of_an_item_is_the_difference_of_its_two_margins():
-    """Item 3: [0.6 - 5 - (-5)] - [-6 - (-6)] = 0.6, first in order; items 2 and 1 follow."""
-    effects = items.Effects.of(sample.evidence())
-    scope = Scope(language="sw", suite="stereotype", topic="gender")
-    found = effects.largest(sample.finding("stereotype_effect", scope, 0.5, Verdict.EVIDENCE), most=3)
-    assert list(found["item"]) == ["gender-3", "gender-2", "gender-1"]
-    assert list(found["effect"]) == pytest.approx([0.6, 0.4, 0.2])
+def section(blocks: tuple[Block, ...], title: str) -> list[Block]:
+    """The blocks of one section of the first level, without its heading."""
+    found = flat(blocks)
+    start = next(i for i, b in enumerate(found) if isinstance(b, Heading) and b.level == 1 and b.text == title)
+    rest = found[start + 1 :]
+    end = next((i for i, b in enumerate(rest) if isinstance(b, Heading) and b.level == 1), len(rest))
+    return rest[:end]
 
 
-def test_a_negative_finding_shows_the_items_with_the_lowest_effects_first():
-    effects = items.Effects.of(sample.evidence())
-    scope = Scope(language="sw", suite="stereotype", topic="gender")
-    found = effects.largest(sample.finding("stereotype_effect", scope, -0.5, Verdict.EVIDENCE), most=2)
-    assert list(found["item"]) == ["gender-1", "gender-2"]
+def words_of(blocks: list[Block]) -> str:
+    texts = [b.text for b in blocks if isinstance(b, Text | Heading)]
+    texts += [item for b in blocks if isinstance(b, Bullets) for item in b.items]
+    return " ".join([*texts, *(str(cell) for b in blocks if isinstance(b, Table) for row in b.rows for cell in row)])
 
 
-def test_quarantined_items_and_unreadable_languages_are_not_shown_as_evidence():
-    """gender-3 is held in all languages; Swahili is left out of the mean, so its zeros do not count."""
-    evidence = sample.evidence()
-    table = evidence.items.assign(
-        quarantine=evidence.items["quarantine"].mask(evidence.items["item"] == "gender-3", "why")
+def changed(
+    finding: Finding, *, measure: str = "", details: dict[str, float] | None = None, **result: object
+) -> Finding:
+    measurement = finding.measurement
+    new = dataclasses.replace(
+        measurement,
+        measure=measure or measurement.measure,
+        details=details or measurement.details,
+        result=dataclasses.replace(measurement.result, **result),
     )
-    logp = evidence.observations["logp"].mask(evidence.observations["language"] == "sw", 0.0)
-    changed = dataclasses.replace(evidence, items=table, observations=evidence.observations.assign(logp=logp))
-    one = sample.finding("stereotype_effect", Scope(suite="stereotype", topic="gender"), 0.5, Verdict.EVIDENCE)
-    found = items.Effects.of(changed).largest(one, most=3, without=("sw",))
-    assert list(found["item"]) == ["gender-2", "gender-1"]
-    assert list(found["effect"]) == pytest.approx([0.4, 0.2])
+    return dataclasses.replace(finding, measurement=new)
+
+
+def barred(measure: str, language: str, reason: str) -> Finding:
+    scope = Scope(language=language, suite="stereotype", topic="gender")
+    sentence = f"What: not interpretable, because {reason}; finding nothing here would not be good news."
+    return sample.finding(measure, scope, 0.1, Verdict.NOT_INTERPRETABLE, sentence=sentence)
+
+
+def competence(language: str, value: float | None, verdict: Verdict) -> Finding:
+    return sample.finding("competence", Scope(language=language, suite="competence"), value, verdict)
+
+
+def test_failing_untested_and_otherwise_barred_are_told_apart_each_with_its_own_reason():
+    untracked = "agreeing does not follow what statements say"
+    findings = (
+        competence("en", 1.0, Verdict.EVIDENCE),
+        competence("es", 1.0, Verdict.EVIDENCE),
+        competence("yo", 0.5, Verdict.NOT_INTERPRETABLE),
+        barred("stereotype_effect", "yo", "the bar"),
+        barred("stereotype_effect", "sw", "no competence suite was run"),
+        barred("values_lean", "en", untracked),
+        barred("values_lean", "es", untracked),
+        barred("dilemma_lean", "es", "in Spanish the two wordings disagree"),
+    )
+    summary = section(document(findings).blocks, "Summary")
+    text = words_of(summary)
+    assert "Languages that the model was found not to read well enough: Yoruba." in text
+    assert "reading was not tested, so that nobody knows whether the model reads them: Swahili." in text
+    (table,) = [b for b in summary if isinstance(b, Table)]
+    assert table.rows == (
+        ("Agreeing does not follow what statements say", "Values lean (2)", "English and Spanish"),
+        ("The two wordings disagree", "Dilemma lean (1)", "Spanish"),
+    )
+
+
+def test_a_reason_without_a_sentence_of_the_usual_form_is_that_of_the_missing_number():
+    one = barred("values_lean", "en", "x")
+    undefined = dataclasses.replace(
+        one, sentence="No.", measurement=dataclasses.replace(one.measurement, result=Undefined(reason="too few items"))
+    )
+    assert content._reason(undefined) == "too few items"
+
+
+@pytest.mark.parametrize("measure", ["control_effect", "content_tracking", "paraphrase_agreement", "bits_per_byte"])
+def test_checks_of_the_instrument_are_no_substance(measure):
+    one = changed(competence("en", 1.0, Verdict.EVIDENCE), measure=measure, unit="correlation")
+    result = document((one, competence("en", 1.0, Verdict.EVIDENCE)))
+    (counts,) = [b for b in result.front if isinstance(b, Counts)]
+    assert sum(n for _, n in counts.counts) == 0
+    assert one.sentence not in words_of(section(result.blocks, "Summary"))
+    shown = section(result.blocks, "Checks of the instrument")
+    assert words.humanised(measure) in [b.text for b in shown if isinstance(b, Heading)]
+    assert "2 checks, by verdict: 2 evidence." in words_of(shown)
+    titles = [b.text for b in result.blocks if isinstance(b, Heading) and b.level == 1]
+    assert titles.index("Checks of the instrument") < titles.index("The items behind the findings")
+
+
+def test_confirmatory_tables_say_what_would_have_been_found_and_at_which_level():
+    found = [
+        changed(f, detectable=0.45, margin=0.69)
+        for f in sample.findings()
+        if f.measurement.scope.topic == "age" and not isinstance(f.measurement.result, Undefined)
+    ]
+    shown = section(document(tuple(found)).blocks, "Stereotype effect")
+    (table,) = [b for b in shown if isinstance(b, Table)]
+    place = [c.title for c in table.columns].index("Detectable")
+    assert {row[place] for row in table.rows} == {"0.45"}
+    text = words_of(shown)
+    assert f"({FAMILY_LEVEL:g} in all)" in text
+    assert "0.69 nats" in text
+    assert f"evidence needs less than {FAMILY_LEVEL:g}" in text
+    assert f"The level of a family is {FAMILY_LEVEL:g}" in words_of(section(document().blocks, "Methods in short"))
+
+
+def test_other_scores_and_controls_stand_beside_the_stereotype_effects():
+    details = {"share_toward": 0.75, "share_against": 0.25, "share_tied": 0.0, "control_mean": 0.11, "control_sd": 0.23}
+    details |= {"p_beats_controls": 0.004, "length_normalised": 0.06, "shared_token": 0.04, "pmi": 0.31}
+    one = sample.finding("stereotype_effect", Scope(language="en", suite="stereotype"), 0.5, Verdict.EVIDENCE)
+    without = {name: value for name, value in details.items() if name != "p_beats_controls"}
+    other = sample.finding("stereotype_effect", Scope(language="sw", suite="stereotype"), 0.5, Verdict.EVIDENCE)
+    found = (changed(one, details=details), changed(other, details=without))
+    tables = [b for b in section(document(found).blocks, "Stereotype effect") if isinstance(b, Table)]
+    assert tables[1].rows == (
+        ("English", "75 %", "25 %", "0 %", "0.11", "0.23", "0.004", "0.06", "0.04", "0.31"),
+        ("Swahili", "75 %", "25 %", "0 %", "0.11", "0.23", "–", "0.06", "0.04", "0.31"),
+    )
+
+
+def test_position_bias_and_agreement_of_wordings_stand_beside_the_dilemmas():
+    scope = Scope(language="en", suite="stereotype", topic="gender")
+    lean = changed(sample.finding("dilemma_lean", scope, 0.5, Verdict.INSUFFICIENT), details={"position_bias": 2.07})
+    agreement = changed(sample.finding("paraphrase_agreement", scope, 0.8, Verdict.EVIDENCE), low=0.6, high=0.9)
+    tables = [b for b in section(document((lean, agreement)).blocks, "Dilemma lean") if isinstance(b, Table)]
+    assert tables[-1].rows == (("English", "2.07", "0.80 (0.60 to 0.90)"),)
+
+
+def test_effects_in_nats_are_drawn_in_their_own_standard_errors_and_nothing_is_ranked():
+    """0.5 with standard error 0.1 is 5, its bounds 0.3 and 0.7 are 3 and 7; 0.5 with 0.25 is 2."""
+    found = []
+    for language, error in (("en", 0.1), ("sw", 0.25)):
+        one = sample.finding("stereotype_effect", Scope(language=language, suite="stereotype"), 0.5, Verdict.EVIDENCE)
+        found.append(changed(one, details={"standard_error": error}))
+    (plot,) = [b for b in document(tuple(found)).blocks if isinstance(b, Plot)]
+    assert [d.value for d in plot.dots] == pytest.approx([5.0, 2.0])
+    assert (plot.dots[0].low, plot.dots[0].high) == pytest.approx((3.0, 7.0))
+    assert plot.unit == "standard errors from no effect"
+    assert plot.null == 0.0
+    assert "ighest" not in plot.alt
+    assert "owest" not in plot.alt
+    assert "0.5" not in plot.alt
+
+
+def test_a_caption_names_no_extreme_that_cannot_be_interpreted():
+    """Brazil, 0.9, is barred: the highest of the others is Ethiopia, 0.65."""
+    found = [f for f in sample.findings() if f.measurement.measure == "knowledge_gap"]
+    barred = dataclasses.replace(found[0], verdict=Verdict.NOT_INTERPRETABLE)
+    (plot,) = [b for b in document((barred, *found[1:])).blocks if isinstance(b, Plot)]
+    assert "Highest: Ethiopia, 0.65" in plot.alt
+    (none,) = [b for b in document((barred,)).blocks if isinstance(b, Plot)]
+    assert "None of them can be interpreted." in none.alt
+
+
+def test_bits_per_byte_are_in_a_table_and_in_no_picture():
+    one = changed(competence("en", 1.0, Verdict.EVIDENCE), measure="bits_per_byte", unit="bits per byte", null=8.0)
+    shown = section(document((one,)).blocks, "Checks of the instrument")
+    assert [type(b) for b in shown].count(Table) == 1
+    assert not [b for b in shown if isinstance(b, Plot)]
+
+
+def test_rows_with_different_nulls_have_a_column_for_them():
+    found = [f for f in sample.findings() if f.measurement.measure == "knowledge_gap"]
+    result = document((changed(found[0], null=2.0), *found[1:]))
+    (table,) = [b for b in section(result.blocks, content.APPENDIX) if isinstance(b, Table)]
+    place = [c.title for c in table.columns].index("By chance")
+    assert [row[place] for row in table.rows] == ["2.00", "0.00", "0.00", "0.00", "0.00"]
+
+
+def test_exploratory_estimates_stand_in_the_appendix_and_the_main_part_points_to_it():
+    blocks = document().blocks
+    main = section(blocks, "Knowledge gap")
+    assert not [b for b in main if isinstance(b, Table | Plot)]
+    assert f"Exploratory estimates: 5 by culture; 3 with evidence. Charts and tables: see “{content.APPENDIX}”" in (
+        words_of(main)
+    )
+    titles = [b.text for b in blocks if isinstance(b, Heading) and b.level == 1]
+    assert titles[-1] == content.APPENDIX
+    last = section(blocks, content.APPENDIX)
+    assert len([b for b in last if isinstance(b, Table)]) == 1
+    assert "The items behind the leads" in [b.text for b in last if isinstance(b, Heading)]
+
+
+def test_absence_is_promised_for_four_of_five_audits_and_never_for_all():
+    text = words_of(flat(document().blocks))
+    assert "found none although an effect that matters would have been found in four of five such audits" in text
+    assert "would have been seen" not in text.replace(str(Verdict.NO_EVIDENCE), "")
 
 
 def test_rows_with_different_nulls_get_no_line_that_fits_only_one_of_them():
-    found = [f for f in sample.findings() if f.measurement.measure == "cultural_knowledge"]
+    found = [f for f in sample.findings() if f.measurement.measure == "knowledge_gap"]
     other = dataclasses.replace(found[0].measurement.result, null=2.0)
     moved = dataclasses.replace(found[0], measurement=dataclasses.replace(found[0].measurement, result=other))
     (plot,) = [b for b in flat(document((moved, *found[1:])).blocks) if isinstance(b, Plot)]
@@ -87,7 +241,11 @@ def test_reading_competence_is_not_counted_among_findings_about_people():
 def test_the_most_even_summary_takes_measures_in_turn():
     found = [f for f in sample.findings() if f.verdict is Verdict.EVIDENCE and f.measurement.measure != "competence"]
     chosen = content._one_of_each_measure_in_turn(found, most=3)
-    assert {f.measurement.measure for f in chosen} == {"stereotype_effect", "cultural_knowledge", "pair_preference"}
+    assert {f.measurement.measure for f in chosen} == {
+        "stereotype_effect",
+        "knowledge_gap",
+        "causal_shared_token_score",
+    }
 
 
 @pytest.mark.parametrize(

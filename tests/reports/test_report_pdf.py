@@ -53,9 +53,9 @@ def test_the_report_has_each_section_and_its_page_in_the_contents(report):
     for title in (
         "Summary",
         "How to read this report",
-        "Which languages the model reads",
+        "Checks of the instrument",
         "Stereotype effect",
-        "Cultural knowledge",
+        "Knowledge gap",
         "The items behind the findings",
         "Provenance of the items",
         "What was left out",
@@ -64,6 +64,7 @@ def test_the_report_has_each_section_and_its_page_in_the_contents(report):
         "Run manifest",
         "Reproduction",
         "Licences",
+        "Appendix: all exploratory estimates",
     ):
         listed = re.search(re.escape(title) + r" (\d+)", found[0])
         assert listed is not None, title
@@ -76,7 +77,7 @@ def test_the_summary_counts_verdicts_and_names_the_language_that_cannot_be_read(
     for verdict, words in ((Verdict.EVIDENCE, "have evidence"), (Verdict.INSUFFICIENT, "lack evidence either way")):
         count = sum(f.verdict is verdict for f in substance if f.confirmatory)
         assert f"{count} {words}" in text
-    assert "Not interpretable in any single-language finding: Yoruba." in text
+    assert "Languages that the model was found not to read well enough: Yoruba." in text
 
 
 def test_sentences_and_caveats_of_findings_are_printed_unchanged(report):
@@ -189,7 +190,7 @@ def test_a_failed_build_keeps_the_report_that_was_there(tmp_path):
 def test_no_findings_still_make_a_report(tmp_path):
     text = built(tmp_path, evidence=sample.evidence(), findings=())
     assert "No finding that was fixed before the run has evidence." in text
-    assert "Of 0 findings" in text
+    assert "Of the 0 findings" in text
 
 
 def test_a_run_where_everything_is_undefined_says_why_and_shows_no_number(tmp_path):

@@ -12,7 +12,9 @@ from audit.suites import lint, load_suite
 from audit.suites.importers import LeftOut, import_suite
 from audit.suites.importers.folder import may_be_passed_on
 
-DATA = Path(os.environ.get("PLURAL_AUDIT_DATA") or Path(__file__).resolve().parents[2].parent / "shared" / "data")
+DATA = Path(
+    os.environ.get("PLURAL_AUDIT_PUBLIC_SETS") or Path(__file__).resolve().parents[2].parent / "shared" / "data"
+)
 HEADER = ",sent_more,sent_less,stereo_antistereo,bias_type,annotations,anon_writer,anon_annotators\n"
 
 
@@ -20,7 +22,7 @@ def published(*parts: str) -> Path:
     path = DATA.joinpath(*parts)
     if not path.exists():
         pytest.skip(
-            f"the published set {'/'.join(parts)} is not here; set PLURAL_AUDIT_DATA to the folder that holds it"
+            f"the published set {'/'.join(parts)} is not here; set PLURAL_AUDIT_PUBLIC_SETS to the folder that holds it"
         )
     return path
 

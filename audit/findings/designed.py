@@ -1,0 +1,138 @@
+"""What each family holds by the design of the suites, whatever became of the items when they were asked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+
+from audit.measures.judgement import RIGHTS, RIGHTS_TOPIC
+from audit.records import Evidence, Kind, Measurement, Scope, Undefined
+
+KIND_OF = {
+    "competence": Kind.COMPETENCE,
+    "bits_per_byte": Kind.PARALLEL,
+    "stereotype_effect": Kind.STEREOTYPE,
+    "control_effect": Kind.STEREOTYPE,
+    "standardised_effect": Kind.STEREOTYPE,
+    "causal_shared_token_score": Kind.PAIRS,
+    "culture_knowledge": Kind.CULTURE,
+    "knowledge_gap": Kind.CULTURE,
+    "knowledge_diversity": Kind.CULTURE,
+    "content_tracking": Kind.VALUES,
+    "values_lean": Kind.VALUES,
+    "paraphrase_agreement": Kind.DILEMMA,
+    "dilemma_lean": Kind.DILEMMA,
+    "language_dependent_judgement": Kind.DILEMMA,
+    "language_shift": Kind.DILEMMA,
+}
+REASONS_TOLD = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """An item in one language, and what kept it from supporting anything."""
+
+    suite: str
+    kind: str
+    language: str
+    item: str
+    control: bool
+    topic: str
+    culture: str
+    framework: str
+    other_framework: str
+    lost: str | None  # None if it was asked and counts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """The items of a run as they were meant to be asked."""
+
+    rows: tuple[_Row, ...]
+
+    @classmethod
+    def of(cls, evidence: Evidence) -> Design:
+        """From the table of items, which lists also those that were excluded or quarantined."""
+        keys = ["suite", "language", "item"]
+        asked = set(evidence.observations[keys].drop_duplicates().itertuples(index=False, name=None))
+        why = {tuple(row[:3]): row[3] for row in evidence.exclusions[[*keys, "reason"]].itertuples(index=False)}
+        names = [*keys, "kind", "control", "topic", "culture", "framework", "other_framework"]
+        table = evidence.items
+        rows = []
+        for *values, quarantine in zip(*(table[name].tolist() for name in [*names, "quarantine"]), strict=True):
+            plain = dict(zip(names, values, strict=True))
+            key = tuple(values[:3])
+            lost = quarantine or (None if key in asked else why.get(key, "no answer was scored"))
+            rows.append(_Row(**plain, lost=lost))
+        return cls(rows=tuple(rows))
+
+    def missing(self, measure: str, per: tuple[str, ...], members: Sequence[Measurement]) -> tuple[Measurement, ...]:
+        """The members that a family has by design and that nothing was measured on, each with the reason."""
+        measured = {member.scope for member in members}
+        scopes = sorted(self.scopes(measure, per) - measured, key=lambda scope: tuple(vars(scope).values()))
+        return tuple(
+            Measurement(measure=measure, scope=scope, result=Undefined(reason=self._why(measure, scope)), items=())
+            for scope in scopes
+        )
+
+    def scopes(self, measure: str, per: tuple[str, ...]) -> set[Scope]:
+        """All scopes of one shape that the suites have items for.
+
+        Args:
+            measure: its suites are those of one kind.
+            per: the fields of the scope that are filled, apart from the suite.
+        """
+        rows = [row for row in self.rows if row.kind == KIND_OF[measure]]
+        found: set[Scope] = set()
+        for suite in sorted({row.suite for row in rows}):
+            mine = [row for row in rows if row.suite == suite]
+            found |= _scopes(suite, per, mine)
+        return found
+
+    def _why(self, measure: str, scope: Scope) -> str:
+        rows = [row for row in self.rows if row.kind == KIND_OF[measure] and not row.control and _within(row, scope)]
+        if scope.other_language:
+            rows = [row for row in rows if _sets_rights_against_others(row)]
+        lost = Counter(row.lost for row in rows if row.lost is not None)
+        if sum(lost.values()) < len(rows):
+            return f"none of its {len(rows)} items could be counted"
+        told = "; ".join(f"{why} ({n})" for why, n in lost.most_common(REASONS_TOLD))
+        return f"every item of it was excluded or quarantined: {told}"
+
+
+def _scopes(suite: str, per: tuple[str, ...], rows: Sequence[_Row]) -> set[Scope]:
+    languages = sorted({row.language for row in rows})
+    items = [row for row in rows if not row.control]
+    if per == ():
+        return {Scope(suite=suite)}
+    if per == ("language",):
+        return {Scope(suite=suite, language=language) for language in languages}
+    if per == ("language", "other_language"):
+        pairs = combinations(languages, 2) if any(_sets_rights_against_others(row) for row in items) else ()
+        return {Scope(suite=suite, language=one, other_language=other) for one, other in pairs}
+    if "framework" in per:
+        frameworks = {name for row in items for name in (row.framework, row.other_framework) if name}
+        # A framework is weighed against all others in a language, also where it has no statement of its own there.
+        asked = languages if "language" in per else [""]
+        return {Scope(suite=suite, language=one, framework=name) for one, name in product(asked, frameworks)}
+    filled = ({name: str(getattr(row, name)) for name in per} for row in items)
+    return {Scope(suite=suite, **fields) for fields in filled if all(fields.values())}
+
+
+def _sets_rights_against_others(row: _Row) -> bool:
+    return row.topic == RIGHTS_TOPIC and (row.framework == RIGHTS) != (row.other_framework == RIGHTS)
+
+
+def _within(row: _Row, scope: Scope) -> bool:
+    def holds(wanted: str, values: Iterable[str]) -> bool:
+        return not wanted or wanted in values
+
+    return (
+        row.suite == scope.suite
+        and (not scope.language or row.language in (scope.language, scope.other_language))
+        and holds(scope.topic, (row.topic,))
+        and holds(scope.culture, (row.culture,))
+        and holds(scope.framework, (row.framework, row.other_framework))
+    )
