@@ -516,7 +516,7 @@ def _dependence(
     components = variance_components(table)
     if components.sum() <= 0:
         return undefined("language_dependent_judgement", scope, "all preferences are the same; no variance", items)
-    n_items, n_languages, n_paraphrases = table.shape
+    n_items = len(table)
     drawn = variance_components(table[_drawn_items(n_items)])
     shares = _dependent_share(drawn[drawn.sum(axis=1) > 0])
     low, high = np.quantile(shares, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

@@ -11,6 +11,8 @@ import pytest
 from audit.measures import prepare
 from audit.measures.judgement import (
     NOT_AGREEING,
+    _balanced,
+    _exchangeable_p,
     agrees,
     content_tracking,
     dilemma_lean,
@@ -19,7 +21,7 @@ from audit.measures.judgement import (
     paraphrase_agreement,
     values_lean,
 )
-from audit.records import Estimate, Undefined
+from audit.records import Estimate, Kind, Undefined
 from tests.measures.synthetic import evidence_from, synthetic_evidence
 
 SMALL = {"with_pairs": False, "with_parallel": False}
@@ -103,6 +105,20 @@ def test_pooled_judgements_use_only_languages_whose_paraphrases_agree():
     # What speaks of one language is still computed; the gate bars it.
     assert any(m.scope.language == "sw" and isinstance(m.result, Estimate) for m in dilemma_lean(view))
     assert any(m.scope.other_language == "sw" and isinstance(m.result, Estimate) for m in language_shift(view))
+
+
+def test_choosing_languages_by_their_answers_earns_no_smaller_p():
+    """The p-value is at least that among all readable languages, which were not chosen by the answers."""
+    rng = np.random.default_rng(3)
+    noise = rng.normal(size=(7, 2)).tolist()
+    view = prepare(evidence_of({"en": AGREEING, "es": [(-a, -b) for a, b in AGREEING], "sw": noise}))
+    cube = view.of(Kind.DILEMMA)[0]
+    everyone = _exchangeable_p(_balanced(cube, ("en", "es", "sw"))[0])
+    chosen = _exchangeable_p(_balanced(cube, ("en", "es"))[0])
+    (found,) = language_dependent_judgement(view)
+    assert "over en, es; without sw" in found.notes
+    assert chosen != everyone
+    assert found.result.p_value == max(chosen, everyone)
 
 
 def test_where_no_paraphrases_agree_nothing_is_pooled():
