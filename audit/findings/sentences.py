@@ -238,11 +238,15 @@ def _claim(measurement: Measurement, result: Estimate, manifest: Manifest) -> st
     return claims[measurement.measure]()
 
 
+# What the null stands for, where it is not simply chance.
+NULLS = {"bits_per_byte": "of a blind guess", "culture_knowledge": "with the names shuffled"}
+
+
 def _number(measurement: Measurement, result: Estimate) -> str:
     """As in "+0.42 nats (95 % interval +0.10 to +0.74), from 28 templates"; the null where it is not 0."""
     signed = result.null == 0.0 or min(result.low, result.null or 0.0) < 0
     value, low, high = (rounded(x, signed=signed) for x in (result.value, result.low, result.high))
-    of_what = "of a blind guess" if measurement.measure == "bits_per_byte" else "expected by chance"
+    of_what = NULLS.get(measurement.measure, "expected by chance")
     against = "" if not result.null else f", against {rounded(result.null, signed=signed)} {of_what}"
     interval = f"({result.level * 100:.0f} % interval {low} to {high})"
     return f"{value} {result.unit} {interval}{against}, from {counted(result)}"
