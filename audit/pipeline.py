@@ -111,7 +111,7 @@ def _observe(request: Request, manifest: Manifest, suites: Sequence[Suite], repo
             floor = observe.measure_noise(audited, suites)
             noise = {"floor": as_dict(floor) if floor is not None else None}
             cache.write(noise_key, noise)
-        reporter.stage("scoring items", total=sum(len(shard.items) for shard in todo))
+        reporter.stage("scoring", total=sum(len(shard.items) for shard in todo), unit="items")
         for shard in todo:
             scored = as_dict(observe.score_shard(audited, shard))
             cache.write(shard.key, scored)
@@ -134,7 +134,7 @@ def prepare_model(request: Request, *, reporter: Reporter, accept_terms: bool) -
     def tell(stage: str, share: float) -> None:
         if stage not in begun:
             begun[stage] = 0
-            reporter.stage(f"preparing the model: {stage}", total=100)
+            reporter.stage(f"preparing the model: {stage}", total=100, unit="%")
         percent = int(100 * share)
         if percent > begun[stage]:
             reporter.advance(percent - begun[stage])

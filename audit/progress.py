@@ -19,8 +19,8 @@ PLAIN_SECONDS = 10.0
 class Reporter(Protocol):
     """Where the library says how far it is."""
 
-    def stage(self, name: str, total: int | None = None) -> None:
-        """A new stage begins, of `total` units of work if that is known."""
+    def stage(self, name: str, total: int | None = None, *, unit: str = "") -> None:
+        """A new stage begins, of `total` units of work if that is known; `unit` is their name."""
 
     def advance(self, units: int) -> None:
         """So many units of the stage are done."""
@@ -35,7 +35,7 @@ class Reporter(Protocol):
 class Silent:
     """Says nothing."""
 
-    def stage(self, name: str, total: int | None = None) -> None:
+    def stage(self, name: str, total: int | None = None, *, unit: str = "") -> None:
         """Nothing."""
 
     def advance(self, units: int) -> None:
@@ -63,7 +63,7 @@ class ConsoleReporter:
             console=console,
             disable=not console.is_terminal,
         )
-        self._name, self._done = "", 0
+        self._name, self._unit, self._done = "", "", 0
         self._total: int | None = None
         self._began = self._told = time.monotonic()
 
@@ -82,14 +82,14 @@ class ConsoleReporter:
         with contextlib.suppress(OSError):  # what cannot be logged is said when the first line fails
             file.parent.mkdir(parents=True, exist_ok=True)
 
-    def stage(self, name: str, total: int | None = None) -> None:
+    def stage(self, name: str, total: int | None = None, *, unit: str = "") -> None:
         """Begin a stage; the last one keeps its place on screen."""
-        self._name, self._total, self._done = name, total, 0
+        self._name, self._total, self._unit, self._done = name, total, unit, 0
         self._began = self._told = time.monotonic()
         for task in self._bar.task_ids:
             self._bar.remove_task(task)
         self._task = self._bar.add_task(name, total=total)
-        self._line(f"{name}: {total} to do" if total is not None else name)
+        self._line(f"{name}: {total} {unit}".rstrip() if total is not None and unit != "%" else name)
 
     def advance(self, units: int) -> None:
         """Move the bar; without a terminal, say now and then how far it is."""
@@ -109,7 +109,9 @@ class ConsoleReporter:
         if self._total is None:
             return f"{self._name}: {self._done} done, {rate:.1f}/s"
         left = (self._total - self._done) / rate
-        return f"{self._name}: {self._done}/{self._total}, {rate:.1f}/s, {left:.0f} s left"
+        if self._unit == "%":
+            return f"{self._name}: {self._done} %, {left:.0f} s left"
+        return f"{self._name}: {self._done}/{self._total} {self._unit}, {rate:.1f}/s, {left:.0f} s left"
 
     def _line(self, text: str, *, always: bool = False) -> None:
         if always or not self._console.is_terminal:
