@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -183,4 +184,4 @@ def differing(text: str, other: str, *, by: str = r"\S+") -> tuple[int, int]:
 
 def _laid_out(layout: str, **parts: str) -> str:
     """One pass, so that braces inside a situation stay as they were written."""
-    return regex.sub(r"\{(situation|first|second)\}", lambda found: parts[found[1]], layout)
+    return re.sub(r"\{(situation|first|second)\}", lambda found: parts[found[1]], layout)

@@ -217,7 +217,8 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _words(text: str) -> list[str]:
-    return regex.findall(r"[\p{L}\p{M}\p{N}\p{Cf}]+", text.casefold())
+    words: list[str] = regex.findall(r"[\p{L}\p{M}\p{N}\p{Cf}]+", text.casefold())
+    return words
 
 
 def _units(text: str, of: Language) -> list[str]:
