@@ -79,8 +79,8 @@ def test_stopping_by_the_keyboard_says_that_the_same_command_goes_on(tmp_path):
     """A real SIGINT while the model is loaded: exit code 130 and the way out."""
     model = tiny_model_folder(tmp_path / "model", "llama")
     code = (
-        "import sys, signal, os\nfrom audit import cli, models\n"
-        "models.AuditedModel.load = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\ncli.main()"
+        "import os, signal, time\nfrom audit import cli, models\n"
+        "models.AuditedModel.load = lambda *a, **k: (os.kill(os.getpid(), signal.SIGINT), time.sleep(60))\ncli.main()"
     )
     words = ["run", "--model", str(model), "--suite", "competence", "--runs", str(tmp_path / "runs")]
     done = subprocess.run(

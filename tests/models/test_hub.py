@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
-import httpx
+import httpx2 as httpx  # the transport of huggingface_hub
 import huggingface_hub
 import pytest
 from huggingface_hub import errors as hub_errors
