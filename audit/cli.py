@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -248,7 +249,8 @@ def suites_lint(
     else:
         for one in problems:
             terminal.line(str(one))
-        terminal.line(f"{len(problems)} problems" if problems else "clean")
+        tally = Counter(one.severity for one in problems)
+        terminal.line(", ".join(f"{tally[severity]} {severity}" for severity in ("refuse", "quarantine", "note")))
     raise typer.Exit(1 if any(one.severity != "note" for one in problems) else 0)
 
 
