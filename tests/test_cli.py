@@ -80,7 +80,7 @@ def test_stopping_by_the_keyboard_says_that_the_same_command_goes_on(tmp_path):
     model = tiny_model_folder(tmp_path / "model", "llama")
     code = (
         "import os, signal, time\nfrom audit import cli, models\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in what a script starts in the background
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a script may start us with it ignored
         "models.AuditedModel.load = lambda *a, **k: (os.kill(os.getpid(), signal.SIGINT), time.sleep(60))\ncli.main()"
     )
     words = ["run", "--model", str(model), "--suite", "competence", "--runs", str(tmp_path / "runs")]
