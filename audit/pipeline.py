@@ -22,7 +22,7 @@ import pandas as pd
 from audit import findings as findings_of
 from audit.errors import ModelError, ResourceError, RunError, UsageError
 from audit.progress import Reporter, Silent
-from audit.records import Evidence, Finding, Item, Manifest, ModelRecord, NoiseFloor, Suite, as_dict
+from audit.records import Evidence, Finding, Item, Kind, Manifest, ModelRecord, NoiseFloor, Suite, as_dict
 from audit.runs import TABLES, RunFolder, ShardCache, cache_folder, run_id_of
 from audit.suites import list_builtin, load_suite, written_languages
 
@@ -42,7 +42,7 @@ class Request:
     model: str = DEFAULT_MODEL
     suites: tuple[str, ...] = ()  # names or folders; none means all built-in ones
     languages: tuple[str, ...] = ()  # none means every language a suite has
-    limit: int | None = None  # items per topic, for a quick look; None means all
+    limit: int | None = None  # items per topic, for a quick look (competence stays whole); None means all
     dtype: str = "float32"
     device: str = "cpu"
 
@@ -174,8 +174,11 @@ def _first_double(names: Sequence[str]) -> str:
 
 
 def _limited(suite: Suite, limit: int | None) -> Suite:
-    """At most `limit` items per topic, the same ones in each language; controls are a topic of their own."""
-    if limit is None:
+    """At most `limit` items per topic, the same ones in each language; controls are a topic of their own.
+
+    Competence is always asked whole: with four items no language passes its bar, and nothing could be interpreted.
+    """
+    if limit is None or suite.record.kind is Kind.COMPETENCE:
         return suite
     ids = sorted({(item.topic, item.control, item.id) for item in suite.items})
     kept = {id_ for _, group in groupby(ids, key=lambda one: one[:2]) for _, _, id_ in list(group)[:limit]}
