@@ -275,7 +275,7 @@ class RunFolder:
 
 
 def find_run(reference: str, *, runs: Path) -> RunFolder:
-    """A run by its folder, by the start of its id, or "last" for the newest complete one (else the newest gathered).
+    """A run by its folder, by the start of its id, or "last" for the one gathered last.
 
     Raises:
         RunError: none, or more than one, fits.
@@ -286,7 +286,7 @@ def find_run(reference: str, *, runs: Path) -> RunFolder:
     if reference == "last":
         if not known:
             raise RunError(f"{runs}: no runs here; make one: plural-audit run")
-        return max(known, key=lambda run: (run.complete, (run.path / "evidence.json").stat().st_mtime))
+        return max(known, key=lambda run: (run.path / "evidence.json").stat().st_mtime)
     fitting = [run for run in known if reference and run.path.name.startswith(reference)]
     if len(fitting) != 1:
         names = ", ".join(sorted(run.path.name for run in known)) or "none"
