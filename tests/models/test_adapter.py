@@ -65,7 +65,9 @@ def test_a_tiny_model_of_each_architecture_passes_its_checks(architecture):
 @pytest.mark.parametrize("name", list(other_configs()))
 def test_other_decoders_are_found_by_their_parts(name):
     model = tiny(other_configs()[name])
-    check_adapter(model, find_adapter(model))
+    adapter = find_adapter(model)
+    check_adapter(model, adapter)  # raises unless patching acts as it should
+    assert len(adapter.layers) == len(adapter.attention_outputs) == len(adapter.mlps) == adapter.n_layers > 0
 
 
 def test_final_logits_are_capped_where_the_architecture_caps_them():
@@ -180,7 +182,9 @@ def test_a_node_that_carries_the_whole_residual_is_caught(dtype, failure):
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_half_precision_passes_its_checks(architecture):
     model = tiny_named(architecture).to(torch.bfloat16)
-    check_adapter(model, find_adapter(model))
+    adapter = find_adapter(model)
+    check_adapter(model, adapter)  # raises unless patching acts as it should
+    assert adapter.unembed(torch.ones(1, 32, dtype=torch.bfloat16)).dtype == torch.bfloat16
 
 
 def test_hooks_that_do_not_act_are_caught():
