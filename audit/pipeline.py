@@ -24,7 +24,7 @@ from audit.errors import ModelError, ResourceError, RunError, UsageError
 from audit.progress import Reporter, Silent
 from audit.records import Evidence, Finding, Item, Kind, Manifest, ModelRecord, NoiseFloor, Suite, as_dict
 from audit.runs import TABLES, RunFolder, ShardCache, cache_folder, run_id_of
-from audit.suites import list_builtin, load_suite, written_languages
+from audit.suites import digest_of, list_builtin, load_suite, written_languages
 
 DEFAULT_MODEL = "gemma-3-270m"
 OWN_NAME = "plural-audit"
@@ -182,7 +182,9 @@ def _limited(suite: Suite, limit: int | None) -> Suite:
         return suite
     ids = sorted({(item.topic, item.control, item.id) for item in suite.items})
     kept = {id_ for _, group in groupby(ids, key=lambda one: one[:2]) for _, _, id_ in list(group)[:limit]}
-    return replace(suite, items=tuple(item for item in suite.items if item.id in kept))
+    items = tuple(item for item in suite.items if item.id in kept)
+    # The digest is of what is asked: the run id must change if other items are kept.
+    return replace(suite, items=items, record=replace(suite.record, digest=digest_of(suite.record, items)))
 
 
 def plan(request: Request, model: ModelRecord, suites: Sequence[Suite]) -> Manifest:

@@ -64,6 +64,7 @@ MODEL_WORDS = {
     "dtype": "Number format",
     "weights_sha256": "Weights, SHA-256",
     "tokenizer_sha256": "Tokenizer, SHA-256",
+    "config_sha256": "Configuration, SHA-256",
     "licence_accepted": "Terms accepted",
 }
 APPENDIX = "Appendix: all exploratory estimates"
@@ -1021,7 +1022,10 @@ def _shown(value: object) -> str:
 
 
 def _reproduction(case: _Case) -> tuple[Block, ...]:
-    text = "The same inputs give the same run id and the same report, byte for byte. This command makes the run again:"
+    text = (
+        "The same inputs give the same run id everywhere, and on the same machine the same report, byte for byte; on "
+        "another machine numbers may differ by less than the noise floor. This command makes the run again:"
+    )
     return (
         Heading(text="Reproduction", level=1),
         Text(text=text),

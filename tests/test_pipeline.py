@@ -180,6 +180,14 @@ def test_limit_keeps_the_same_items_in_every_language():
         assert max(map(len, per_topic.values())) == (8 if whole else 2)
 
 
+def test_the_digest_of_a_limited_suite_is_of_what_is_asked():
+    """Other items under the same limit must be another run; competence, kept whole, keeps its digest."""
+    whole = {s.record.name: s.record.digest for s in pipeline.load_suites(Request(languages=("en",)))}
+    limited = {s.record.name: s.record.digest for s in pipeline.load_suites(Request(languages=("en",), limit=1))}
+    assert limited["competence"] == whole["competence"]
+    assert all(limited[name] != whole[name] for name in whole if name != "competence")
+
+
 def test_unknown_languages_and_repeated_suites_are_refused_by_name():
     with pytest.raises(UsageError, match="no suite has xx"):
         pipeline.load_suites(Request(languages=("en", "xx")))
