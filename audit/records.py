@@ -142,7 +142,7 @@ class Manifest:
     noise_floor: NoiseFloor | None = None
 
 
-# Column -> pandas dtype of the three tables of Evidence; runs.py writes and checks exactly these.
+# Column -> pandas dtype of the tables of Evidence; runs.py writes and checks exactly these.
 OBSERVATION_COLUMNS: Mapping[str, str] = {
     "suite": "string",
     "language": "string",
@@ -183,6 +183,75 @@ EXCLUSION_COLUMNS: Mapping[str, str] = {
     "reason": "string",
 }
 
+# What was seen inside the model, on the items of stereotype suites. A node is an attention head (`head` from 0) or an
+# MLP (`head` -1) of a layer; effects are in nats and have the sign of the item's own effect: positive is towards the
+# stereotype.
+NODE_COLUMNS: Mapping[str, str] = {
+    "suite": "string",
+    "language": "string",
+    "item": "string",
+    "layer": "int64",
+    "head": "int64",
+    "screened": "float64",  # estimated from gradients; NaN where it was not
+    "exact": "float64",  # of patching the node alone; NaN where it was not patched
+    "drawn": "bool",  # patched because it was drawn at random, to measure the error of the estimate
+}
+CIRCUIT_COLUMNS: Mapping[str, str] = {
+    "suite": "string",
+    "circuit": "string",  # the language it was chosen in, or POOLED
+    "fold": "int64",  # the part of the templates that had no say in the choice; WHOLE where all had
+    "rank": "int64",  # from 1: the order in which nodes were chosen
+    "layer": "int64",
+    "head": "int64",
+    "score": "float64",  # mean effect on the choosing templates, each item's sign turned to its own effect
+    "kept": "bool",  # within the size that is judged; nodes beyond it only draw the curve
+}
+PATCH_COLUMNS: Mapping[str, str] = {
+    "suite": "string",
+    "language": "string",  # judged in
+    "item": "string",  # of the fold's templates, unless the fold is WHOLE
+    "circuit": "string",
+    "fold": "int64",
+    "part": "string",  # necessity: effect lost with the circuit | sufficiency: effect kept with nothing but it
+    "ablation": "string",  # counterfactual | mean
+    "size": "int64",  # nodes
+    "draw": "int64",  # 0: the circuit; from 1: a random circuit of the same make-up
+    "effect": "float64",  # nats
+}
+EDGE_COLUMNS: Mapping[str, str] = {
+    "suite": "string",
+    "language": "string",
+    "from_layer": "int64",  # -1: the embedding
+    "from_head": "int64",
+    "to_layer": "int64",  # the number of layers: the answer
+    "to_head": "int64",
+    "reader": "string",  # q | k | v | mlp | answer
+    "score": "float64",  # integrated gradients along the edge, mean over items turned to their own effect
+    "exact": "float64",  # of patching the path alone, the same mean; NaN where it was not patched
+    "n_items": "int64",
+}
+READING_COLUMNS: Mapping[str, str] = {
+    "suite": "string",
+    "language": "string",
+    "what": "string",  # logit lens | attention to the slot | probe | probe of shuffled labels
+    "layer": "int64",
+    "head": "int64",  # -1: the residual stream after the layer
+    "value": "float64",  # nats | share of attention | share right
+    "n_items": "int64",
+}
+POOLED = "all"  # the circuit chosen over all languages that are read
+WHOLE = -1  # the fold of what was chosen on all templates
+MLP = -1  # the head number of an MLP
+
+
+def node_name(layer: int, head: int) -> str:
+    """A node as it is printed: "head 9.2", "MLP 3"."""
+    return f"MLP {layer}" if head == MLP else f"head {layer}.{head}"
+
+
+def _no_rows(columns: Mapping[str, str]) -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
@@ -192,6 +261,12 @@ class Evidence:
     observations: pd.DataFrame
     items: pd.DataFrame
     exclusions: pd.DataFrame
+    # Empty where the run did not look inside.
+    nodes: pd.DataFrame = field(default_factory=lambda: _no_rows(NODE_COLUMNS))
+    circuits: pd.DataFrame = field(default_factory=lambda: _no_rows(CIRCUIT_COLUMNS))
+    patches: pd.DataFrame = field(default_factory=lambda: _no_rows(PATCH_COLUMNS))
+    edges: pd.DataFrame = field(default_factory=lambda: _no_rows(EDGE_COLUMNS))
+    readings: pd.DataFrame = field(default_factory=lambda: _no_rows(READING_COLUMNS))
 
 
 # --- what it means ---------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The only writer of results: run folders, and the cache of scored shards.
 
     runs/<id>/  observations.parquet items.parquet exclusions.parquet observations.csv
+                nodes.parquet circuits.parquet patches.parquet edges.parquet readings.parquet   (inside the model)
                 evidence.json     manifest and digests of the tables; its presence means the evidence is whole
                 findings.json  report.pdf
                 run.json          digests of everything; written last, so its presence means the run is complete
@@ -27,9 +28,14 @@ import platformdirs
 
 from audit.errors import ResourceError, RunError
 from audit.records import (
+    CIRCUIT_COLUMNS,
+    EDGE_COLUMNS,
     EXCLUSION_COLUMNS,
     ITEM_COLUMNS,
+    NODE_COLUMNS,
     OBSERVATION_COLUMNS,
+    PATCH_COLUMNS,
+    READING_COLUMNS,
     Evidence,
     Kind,
     Manifest,
@@ -43,12 +49,22 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "observations": OBSERVATION_COLUMNS,
     "items": ITEM_COLUMNS,
     "exclusions": EXCLUSION_COLUMNS,
+    "nodes": NODE_COLUMNS,
+    "circuits": CIRCUIT_COLUMNS,
+    "patches": PATCH_COLUMNS,
+    "edges": EDGE_COLUMNS,
+    "readings": READING_COLUMNS,
 }
 # Columns that give a table its one order, so that shards merged in any order leave the same bytes.
 ORDER: Mapping[str, list[str]] = {
     "observations": ["suite", "language", "item", "context", "answer"],
     "items": ["suite", "language", "item"],
     "exclusions": ["suite", "language", "item", "stage", "reason"],
+    "nodes": ["suite", "language", "item", "layer", "head"],
+    "circuits": ["suite", "circuit", "fold", "rank"],
+    "patches": ["suite", "language", "item", "circuit", "fold", "part", "ablation", "size", "draw"],
+    "edges": ["suite", "language", "from_layer", "from_head", "to_layer", "to_head", "reader"],
+    "readings": ["suite", "language", "what", "layer", "head"],
 }
 EVIDENCE_FILES = (*(f"{name}.parquet" for name in TABLES), "observations.csv")
 RESULTS = ("findings.json", "report.pdf")  # each rests on those before it

@@ -41,6 +41,7 @@ class Adapter:
     body: nn.Module  # the decoder without unembedding; the final norm is inside
     embedding: nn.Module
     layers: tuple[nn.Module, ...]
+    attentions: tuple[nn.Module, ...]  # what each layer calls for its attention
     attention_outputs: tuple[nn.Module, ...]  # output projection of each layer's attention
     mlps: tuple[nn.Module, ...]
     unembedding: Any  # a module whose weight is (vocab, d)
@@ -69,7 +70,17 @@ class Adapter:
     ) -> Float[Tensor, "*n part"]:
         """Logits of hidden states, scaled and capped as the architecture does; of the tokens from `start` to `stop`."""
         weight, bias = self.unembedding.weight[start:stop], self.unembedding.bias
-        logits = functional.linear(hidden, weight, None if bias is None else bias[start:stop])
+        return self._scaled(functional.linear(hidden, weight, None if bias is None else bias[start:stop]))
+
+    def candidate_logits(
+        self, hidden: Float[Tensor, "*n d"], tokens: Int[Tensor, "*n candidates"]
+    ) -> Float[Tensor, "*n candidates"]:
+        """Logits of a few tokens per hidden state, scaled and capped; a full row costs thousands of times more."""
+        weight, bias = self.unembedding.weight[tokens], self.unembedding.bias
+        logits = (weight @ hidden.unsqueeze(-1)).squeeze(-1)
+        return self._scaled(logits if bias is None else logits + bias[tokens])
+
+    def _scaled(self, logits: Tensor) -> Tensor:
         if self.logit_multiplier != 1.0:
             logits = logits * self.logit_multiplier
         if self.logit_cap is not None:
@@ -97,6 +108,7 @@ def find_adapter(model: Any) -> Adapter:
         body=body,
         embedding=model.get_input_embeddings(),
         layers=layers,
+        attentions=tuple(_part(layer, ATTENTION, architecture, "attention") for layer in layers),
         attention_outputs=outputs,
         mlps=tuple(_part(layer, MLP, architecture, "MLP") for layer in layers),
         unembedding=_unembedding(model, architecture),

@@ -19,16 +19,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from audit.models import Adapter, AuditedModel
+from audit.models import AuditedModel
+from audit.models.likelihood import token_logps
+from audit.models.spelling import Ids, Refused, Spelling, spell
 from audit.records import Ask
 
 # Tokens in one forward. Larger batches gain nothing on CPU and cost memory: keys and values grow with it.
 BATCH_TOKENS = 1024
-# Tokens of the vocabulary unembedded at once: 8,192 logits of 256 rows stay in cache.
-VOCABULARY_BLOCK = 8192
-ROW_BLOCK = 256
-
-Ids = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -41,29 +38,13 @@ class Scored:
     prompt_tokens: int
 
 
-@dataclass(frozen=True)
-class Refused:
-    """An ask that cannot be scored rightly, and why."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class _Spelling:
-    """One alternative of one answer, as tokens."""
-
-    prefix: Ids
-    answer: Ids
-    n_bytes: int
-
-
 def score(audited: AuditedModel, asks: Sequence[Ask]) -> list[dict[str, Scored] | Refused]:
     """Score every answer of every ask; results in the order of `asks`.
 
     Prompt and answer are tokenised together. Where the answer changes the prompt's last token (the boundary merges), or
     a token sequence is longer than the model reads, the ask is refused: the prefix would no longer be shared.
     """
-    spelled = [_spell(audited, ask) for ask in asks]
+    spelled = [spell(audited, ask) for ask in asks]
     wanted: dict[Ids, set[Ids]] = {}
     for one in spelled:
         if not isinstance(one, Refused):
@@ -79,7 +60,7 @@ def score_plainly(audited: AuditedModel, asks: Sequence[Ask], *, batch: int = 8)
 
     The twin that `score` is tested against, and the other arrangement that the noise floor is measured with.
     """
-    spelled = [_spell(audited, ask) for ask in asks]
+    spelled = [spell(audited, ask) for ask in asks]
     pairs = sorted(
         {(s.prefix, s.answer) for one in spelled if not isinstance(one, Refused) for many in one.values() for s in many}
     )
@@ -89,45 +70,8 @@ def score_plainly(audited: AuditedModel, asks: Sequence[Ask], *, batch: int = 8)
     return [one if isinstance(one, Refused) else _combine(audited, one, logps) for one in spelled]
 
 
-# --- words to tokens -------------------------------------------------------------------------
-
-
-def _spell(audited: AuditedModel, ask: Ask) -> dict[str, tuple[_Spelling, ...]] | Refused:
-    """Tokens of every alternative of every answer, or the reason why the ask cannot be scored."""
-    prompt_ids = audited.encode(ask.prompt)
-    spelled: dict[str, tuple[_Spelling, ...]] = {}
-    for role, alternatives in ask.answers.items():
-        spellings = []
-        for alternative in alternatives:
-            whole = audited.encode(ask.prompt + alternative)
-            shared = whole[: len(prompt_ids)]
-            if shared != prompt_ids:
-                return Refused(f"boundary merges: tokens of the prompt change when {alternative!r} follows")
-            prefix, answer = prompt_ids, whole[len(prompt_ids) :]
-            n_bytes = len(alternative.encode())
-            if not prefix:  # no beginning-of-text token: nothing predicts the first token, so it is not scored
-                prefix, answer = whole[:1], whole[1:]
-                n_bytes -= _bytes_of_first_token(audited, alternative)
-            if not answer:
-                return Refused(f"{alternative!r} has no token of its own after the prompt")
-            if len(whole) > audited.context_length:
-                return Refused(f"{len(whole)} tokens; the model reads {audited.context_length}")
-            spellings.append(_Spelling(prefix, answer, n_bytes))
-        if len({(s.prefix, s.answer) for s in spellings}) < len(spellings):
-            return Refused(f"two alternatives of answer {role!r} are the same tokens")
-        spelled[role] = tuple(spellings)
-    if len({spelling.prefix for spellings in spelled.values() for spelling in spellings}) > 1:
-        return Refused("answers compete after nothing, and the model has no beginning-of-text token to score them from")
-    return spelled
-
-
-def _bytes_of_first_token(audited: AuditedModel, text: str) -> int:
-    offsets = audited.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-    return len(text[: offsets[0][1]].encode())
-
-
 def _combine(
-    audited: AuditedModel, spelled: Mapping[str, tuple[_Spelling, ...]], logps: Mapping[tuple[Ids, Ids], float]
+    audited: AuditedModel, spelled: Mapping[str, tuple[Spelling, ...]], logps: Mapping[tuple[Ids, Ids], float]
 ) -> dict[str, Scored] | Refused:
     scored = {}
     for role, spellings in spelled.items():
@@ -203,29 +147,6 @@ def _continue(audited: AuditedModel, cache: Any, chunk: list[tuple[int, Ids]]) -
     out = audited.adapter.body(input_ids=fed, past_key_values=picked, use_cache=True)
     hidden: Tensor = out.last_hidden_state
     return hidden.flatten(end_dim=1)
-
-
-def token_logps(
-    adapter: Adapter, hidden: Float[Tensor, "n d"], *, rows: Sequence[int], tokens: Sequence[int]
-) -> list[float]:
-    """Log P of `tokens[i]` from the hidden state `rows[i]`.
-
-    Rows and vocabulary go by in blocks that stay in the processor's cache: logits are summed up while they are there
-    and never stored whole, which takes less than half the time of logits followed by log-softmax.
-    """
-    row, token = torch.tensor(rows, device=hidden.device), torch.tensor(tokens, device=hidden.device)
-    picked = torch.empty(len(rows), device=hidden.device)
-    norm = torch.empty(len(hidden), device=hidden.device)
-    for top in range(0, len(hidden), ROW_BLOCK):
-        some, parts = slice(top, top + ROW_BLOCK), []
-        for start in range(0, adapter.n_vocab, VOCABULARY_BLOCK):
-            logits = adapter.unembed(hidden[some], start=start, stop=start + VOCABULARY_BLOCK).float()
-            parts.append(torch.logsumexp(logits, dim=-1))
-            here = (row >= top) & (row < top + ROW_BLOCK) & (token >= start) & (token < start + VOCABULARY_BLOCK)
-            picked[here] = logits[row[here] - top, token[here] - start]
-        norm[some] = torch.logsumexp(torch.stack(parts), dim=0)
-    logps: list[float] = (picked.cpu().double() - norm[row].cpu().double()).tolist()
-    return logps
 
 
 def _select(cache: Any, rows: list[int]) -> Any:

@@ -1,0 +1,409 @@
+"""A decoder's own layers, run one at a time from any layer on, on tails of sequences whose beginnings are cached.
+
+Nothing of the model is written anew: each layer's own code runs, with the key-value cache, the mask and the position
+embeddings that fit the tail. Where a patch replaces the output of an attention or an MLP, the layer is given that
+output instead of computing it, so that norms before and after it (Gemma) and parallel residuals (GPT-NeoX) stay the
+layer's.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from audit.circuits.pairs import Pair, Start
+from audit.errors import ModelError
+from audit.models.adapter import Adapter
+from audit.models.likelihood import log_normaliser
+
+CACHES = ("past_key_values", "past_key_value", "layer_past")  # what layers call their key-value cache
+
+
+@contextmanager
+def answering(module: nn.Module, function: Callable[..., Any]) -> Iterator[None]:
+    """Let `function` answer calls of a module for a while."""
+    module.forward = function  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del module.forward
+
+
+@dataclass(frozen=True, eq=False)
+class Tails:
+    """A batch of tails, laid out for the layers. Shapes: b pairs, t tail tokens, p prefix tokens.
+
+    `which` of a row says whose tail it is; rows of one tail may be run any number of times side by side.
+    """
+
+    pairs: tuple[Pair, ...]
+    ids: Int[Tensor, "b t"]
+    positions: Int[Tensor, "b t"]
+    real: Bool[Tensor, "b t"]  # not padding
+    prompt: Int[Tensor, " b"]  # tail tokens of the prompt; continuations follow
+    masks: tuple[Float[Tensor, "b 1 t s"], ...]  # per layer: 0 where a query sees one of the p + t keys, else lowest
+    prefix_keys: tuple[Tensor, ...]  # per layer (b, kv heads, p, head_dim)
+    prefix_values: tuple[Tensor, ...]
+    embedded: Float[Tensor, "b t d"]
+    calls: tuple[dict[str, Any], ...]  # what each layer is called with, besides the hidden states
+    reads: Bool[Tensor, "b t"]  # positions that predict an answer token
+
+
+class _Prefix:
+    """Stands in for transformers' cache: gives each row the keys and values of its prefix, or records them."""
+
+    def __init__(self, keys: Sequence[Tensor] | None, values: Sequence[Tensor] | None, which: Tensor | None) -> None:
+        self._keys, self._values, self._which = keys, values, which
+        self.recorded: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        if self._keys is None or self._values is None:
+            self.recorded[layer] = (keys, values)
+            return keys, values
+        before, worth = self._keys[layer], self._values[layer]
+        if before.shape[2] == 0:
+            return keys, values
+        if self._which is not None:
+            before, worth = before[self._which], worth[self._which]
+        return torch.cat((before, keys), dim=2), torch.cat((worth, values), dim=2)
+
+    def get_seq_length(self, *_: Any) -> int:
+        return 0 if self._keys is None else int(self._keys[0].shape[2])
+
+
+class Replay:
+    """Runs an adapter's layers.
+
+    Raises:
+        ModelError: a layer takes no key-value cache, or its attention does more after its output projection.
+    """
+
+    def __init__(self, adapter: Adapter) -> None:
+        self.adapter = adapter
+        self.device = adapter.unembedding.weight.device
+        self.dtype = adapter.unembedding.weight.dtype
+        signature = inspect.signature(type(adapter.layers[0]).forward)
+        self._signature = signature
+        self._cache = next((name for name in CACHES if name in signature.parameters), "")
+        if not self._cache:
+            raise ModelError(f"{adapter.architecture}: its layers take no key-value cache; circuits are not supported")
+        self._windows = tuple(_window(attention) for attention in adapter.attentions)
+        self._layer_tuple, self._attention_tuple = self._probe()
+
+    def _probe(self) -> tuple[int, int]:
+        """How many things a layer and an attention return; 0 for a bare tensor."""
+        seen: dict[str, Any] = {}
+        adapter = self.adapter
+        with ExitStack() as hooks:
+            for name, module in (
+                ("layer", adapter.layers[0]),
+                ("attention", adapter.attentions[0]),
+                ("projected", adapter.attention_outputs[0]),
+            ):
+
+                def keep(_module: nn.Module, _inputs: Any, output: Any, *, name: str = name) -> None:
+                    seen[name] = output
+
+                hooks.callback(module.register_forward_hook(keep).remove)
+            with torch.no_grad():
+                adapter.hidden(torch.zeros(1, 2, dtype=torch.long, device=self.device))
+        attention = seen["attention"] if isinstance(seen["attention"], Tensor) else seen["attention"][0]
+        if not torch.equal(attention, seen["projected"]):
+            raise ModelError(
+                f"{adapter.architecture}: its attention goes on after its output projection; circuits are not supported"
+            )
+        return tuple(0 if isinstance(seen[name], Tensor) else len(seen[name]) for name in ("layer", "attention"))  # type: ignore[return-value]
+
+    # --- tails -------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def tails(self, pairs: Sequence[Pair], *, start: Start = "difference") -> tuple[Tails, Tails]:
+        """The base's and the counterpart's tails of a batch, their prefixes run and cached."""
+        sides = [[(pair.base, pair.starts(start)[0], pair) for pair in pairs]]
+        sides.append([(pair.counterpart, pair.starts(start)[1], pair) for pair in pairs])
+        prefixes = sorted({prompt[:begin] for side in sides for prompt, begin, _ in side})
+        keys, values = self._run_prefixes(prefixes)
+        place = {prefix: row for row, prefix in enumerate(prefixes)}
+        first, second = (
+            self._lay_out(side, keys, values, [place[prompt[:begin]] for prompt, begin, _ in side]) for side in sides
+        )
+        return first, second
+
+    def _run_prefixes(self, prefixes: Sequence[tuple[int, ...]]) -> tuple[list[Tensor], list[Tensor]]:
+        longest = max(map(len, prefixes))
+        adapter = self.adapter
+        if longest == 0:
+            shape = (len(prefixes), adapter.n_kv_heads, 0, adapter.head_dim)
+            nothing = torch.zeros(shape, device=self.device, dtype=self.dtype)
+            return [nothing] * adapter.n_layers, [nothing] * adapter.n_layers
+        ids = torch.zeros(len(prefixes), longest, dtype=torch.long)
+        for row, prefix in enumerate(prefixes):
+            ids[row, : len(prefix)] = torch.tensor(prefix, dtype=torch.long)
+        ids = ids.to(self.device)
+        positions = torch.arange(longest, device=self.device).expand(len(prefixes), -1)
+        # Padding stands behind every real token, where causal attention does not look.
+        distance = positions[:, :, None] - positions[:, None, :]
+        x, calls = self._embed(ids, positions)
+        recorder = _Prefix(None, None, None)
+        masks = self._masks(distance >= 0, distance)
+        for layer in range(adapter.n_layers):
+            x = self._call(layer, x, {**calls[layer], "attention_mask": masks[layer], self._cache: recorder})
+        if set(recorder.recorded) != set(range(adapter.n_layers)):
+            raise ModelError(f"{adapter.architecture}: its layers share keys and values; circuits are not supported")
+        recorded = [recorder.recorded[layer] for layer in range(adapter.n_layers)]
+        return [keys for keys, _ in recorded], [values for _, values in recorded]
+
+    def _lay_out(
+        self,
+        side: Sequence[tuple[tuple[int, ...], int, Pair]],
+        keys: Sequence[Tensor],
+        values: Sequence[Tensor],
+        place: Sequence[int],
+    ) -> Tails:
+        n_prefix = keys[0].shape[2]
+        width = max(len(prompt) - begin + sum(map(len, pair.continuations)) for prompt, begin, pair in side)
+        shape = (len(side), width)
+        ids = torch.zeros(shape, dtype=torch.long)
+        positions, real, reads = torch.zeros_like(ids), torch.zeros(shape, dtype=torch.bool), torch.zeros(shape).bool()
+        visible = torch.zeros(*shape, n_prefix + width, dtype=torch.bool)
+        visible[:, :, n_prefix:] |= torch.eye(width, dtype=torch.bool)  # padding sees itself: a softmax needs a key
+        key_positions = torch.zeros(len(side), n_prefix + width, dtype=torch.long)
+        key_positions[:, :n_prefix] = torch.arange(n_prefix)
+        causal = torch.ones(width, width, dtype=torch.bool).tril()
+        for row, (prompt, begin, pair) in enumerate(side):
+            n_prompt = len(prompt) - begin
+            end = n_prompt
+            ids[row, :n_prompt] = torch.tensor(prompt[begin:])
+            positions[row, :n_prompt] = torch.arange(begin, len(prompt))
+            visible[row, :n_prompt, :begin] = True
+            visible[row, :n_prompt, n_prefix : n_prefix + n_prompt] = causal[:n_prompt, :n_prompt]
+            for continuation in pair.continuations:
+                n = len(continuation)
+                ids[row, end : end + n] = torch.tensor(continuation, dtype=torch.long)
+                positions[row, end : end + n] = torch.arange(len(prompt), len(prompt) + n)
+                visible[row, end : end + n, :begin] = True
+                visible[row, end : end + n, n_prefix : n_prefix + n_prompt] = True
+                visible[row, end : end + n, n_prefix + end : n_prefix + end + n] = causal[:n, :n]
+                end += n
+            real[row, :end] = True
+            reads[row, n_prompt - 1 : end] = True
+        key_positions[:, n_prefix:] = positions
+        ids, positions = ids.to(self.device), positions.to(self.device)
+        embedded, calls = self._embed(ids, positions)
+        rows = torch.tensor(place, device=self.device)
+        distance = positions[:, :, None] - key_positions.to(self.device)[:, None, :]
+        return Tails(
+            pairs=tuple(pair for _, _, pair in side),
+            ids=ids,
+            positions=positions,
+            real=real.to(self.device),
+            prompt=torch.tensor([len(prompt) - begin for prompt, begin, _ in side], device=self.device),
+            masks=self._masks(visible.to(self.device), distance),
+            prefix_keys=tuple(one[rows] for one in keys),
+            prefix_values=tuple(one[rows] for one in values),
+            embedded=embedded,
+            calls=tuple(calls),
+            reads=reads.to(self.device),
+        )
+
+    def _embed(self, ids: Tensor, positions: Tensor) -> tuple[Tensor, list[dict[str, Any]]]:
+        """What the first layer reads, and the arguments that each layer is called with; no layer is run."""
+        calls: list[dict[str, Any]] = []
+
+        def note(*given: Any, **named: Any) -> Any:
+            bound = self._signature.bind(None, *given, **named)
+            arguments = dict(bound.arguments)
+            arguments.pop("self", None)
+            arguments.update(arguments.pop("kwargs", {}))
+            calls.append(arguments)
+            return self._as_layer(arguments[self._hidden])
+
+        with ExitStack() as stack:
+            for layer in self.adapter.layers:
+                stack.enter_context(answering(layer, note))
+            self.adapter.body(input_ids=ids, position_ids=positions, use_cache=False)
+        embedded = calls[0][self._hidden]
+        return embedded, [{name: value for name, value in call.items() if name != self._hidden} for call in calls]
+
+    @property
+    def _hidden(self) -> str:
+        return list(self._signature.parameters)[1]
+
+    def _as_layer(self, x: Tensor) -> Any:
+        return (x, *[None] * (self._layer_tuple - 1)) if self._layer_tuple else x
+
+    def _masks(self, visible: Tensor, distance: Tensor) -> tuple[Tensor, ...]:
+        """Each layer's mask; layers with one window share theirs."""
+        masks = {}
+        for window in set(self._windows):
+            seen = visible if window is None else visible & (distance < window)
+            mask = torch.zeros(seen.shape, dtype=self.dtype, device=self.device)
+            masks[window] = mask.masked_fill(~seen, torch.finfo(self.dtype).min).unsqueeze(1)
+        return tuple(masks[window] for window in self._windows)
+
+    def _call(self, layer: int, x: Tensor, named: dict[str, Any]) -> Tensor:
+        out = self.adapter.layers[layer](x, **named)
+        result: Tensor = out if isinstance(out, Tensor) else out[0]
+        return result
+
+    # --- layers ------------------------------------------------------------------------------
+
+    def layer(
+        self,
+        layer: int,
+        x: Float[Tensor, "r t d"],
+        tails: Tails,
+        which: Int[Tensor, " r"] | None = None,
+        *,
+        attention: Float[Tensor, "r t d"] | None = None,
+        mlp: Float[Tensor, "r t d"] | None = None,
+        on_heads: Callable[[Tensor], Tensor] | None = None,
+        on_mlp: Callable[[Tensor], Tensor] | None = None,
+        whole: bool = False,
+    ) -> Float[Tensor, "r t d"]:
+        """One layer on some rows.
+
+        Args:
+            layer: from 0.
+            x: the residual stream that enters it.
+            tails: whose tails the rows are.
+            which: the tail of each row; None: one row per tail, in order.
+            attention: the attention's output, if it is known already.
+            mlp: the MLP's output, if it is known already.
+            on_heads: changes the input of the attention's output projection.
+            on_mlp: changes the MLP's output.
+            whole: compute the last MLP at every position, not only where answers are read.
+        """
+        adapter = self.adapter
+        named = {name: _rows(value, which, len(tails.pairs)) for name, value in tails.calls[layer].items()}
+        if attention is None:
+            named["attention_mask"] = _rows(tails.masks[layer], which, len(tails.pairs))
+            named[self._cache] = _Prefix(tails.prefix_keys, tails.prefix_values, which)
+        with ExitStack() as stack:
+            if attention is not None:
+                given = (attention, *[None] * (self._attention_tuple - 1)) if self._attention_tuple else attention
+                stack.enter_context(answering(adapter.attentions[layer], lambda *_, **__: given))
+            elif on_heads is not None:
+                projection = adapter.attention_outputs[layer]
+                project, change = projection.forward, on_heads
+                stack.enter_context(answering(projection, lambda heads: project(change(heads))))
+            module = adapter.mlps[layer]
+            compute = module.forward
+            if mlp is not None:
+                stack.enter_context(answering(module, lambda *_, **__: mlp))
+            elif layer == adapter.n_layers - 1 and not whole:
+                # Behind the last attention only the positions that predict an answer are read.
+                reads = _rows(tails.reads, which, len(tails.pairs))
+
+                def at_reads(y: Tensor) -> Tensor:
+                    out = torch.zeros_like(y).index_put((reads,), compute(y[reads]))
+                    return out if on_mlp is None else on_mlp(out)
+
+                stack.enter_context(answering(module, at_reads))
+            elif on_mlp is not None:
+                change_mlp = on_mlp
+                stack.enter_context(answering(module, lambda y: change_mlp(compute(y))))
+            return self._call(layer, x, named)
+
+    def finish(self, x: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
+        """The final norm, as the body applies it."""
+        ids = torch.zeros(1, 1, dtype=torch.long, device=self.device)
+        last = len(self.adapter.layers) - 1
+        with ExitStack() as stack:
+            for number, layer in enumerate(self.adapter.layers):
+
+                def through(*given: Any, _end: bool = number == last, **named: Any) -> Any:
+                    hidden = given[0] if given else named[self._hidden]
+                    return self._as_layer(x.unsqueeze(0) if _end else hidden)
+
+                stack.enter_context(answering(layer, through))
+            out: Tensor = self.adapter.body(input_ids=ids, use_cache=False).last_hidden_state
+        return out.squeeze(0)
+
+    # --- answers -----------------------------------------------------------------------------
+
+    def margins(
+        self, x: Float[Tensor, "r t d"], tails: Tails, which: Int[Tensor, " r"] | None = None
+    ) -> Float[Tensor, " r"]:
+        """Log P(a) - log P(b) of every row, from the residual stream after the last layer.
+
+        Alternatives of an answer are summed by log-sum-exp. The first tokens of all answers follow the same position,
+        whose normaliser cancels; later tokens need theirs.
+        """
+        rows = list(range(len(tails.pairs))) if which is None else which.tolist()
+        reads = _rows(tails.reads, which, len(tails.pairs))
+        hidden = self.finish(x[reads])  # row by row: the prompt's last position, then the continuations
+        counts = reads.sum(dim=1).tolist()
+        first, after, tokens, later = [], [], [], []
+        begin = 0
+        for row, count in zip(rows, counts, strict=True):
+            first.append(begin)
+            pair = tails.pairs[row]
+            place = begin + 1
+            for answer in (answer for alternatives in pair.answers for answer in alternatives):
+                after += list(range(place, place + len(answer) - 1))
+                tokens += list(answer[1:])
+                later.append(len(answer) - 1)
+                place += len(answer) - 1
+            begin += count
+        widest = max(sum(map(len, pair.answers)) for pair in tails.pairs)
+        candidates = torch.tensor(
+            [_first_tokens(tails.pairs[row], widest) for row in rows], dtype=torch.long, device=self.device
+        )
+        logits = self.adapter.candidate_logits(hidden[torch.tensor(first, device=self.device)], candidates).float()
+        if after:
+            behind = hidden[torch.tensor(after, device=self.device)]
+            picked = self.adapter.candidate_logits(behind, torch.tensor(tokens, device=self.device)[:, None])[:, 0]
+            logps = picked.float() - log_normaliser(self.adapter, behind)
+            logits = logits + self._summed(logps, later, [tails.pairs[row] for row in rows], widest)
+        return _margin(logits, [tails.pairs[row] for row in rows])
+
+    def _summed(self, logps: Tensor, later: Sequence[int], pairs: Sequence[Pair], widest: int) -> Tensor:
+        """Log-probabilities of later tokens, summed into the slot of their alternative: (rows, widest)."""
+        slots, alternative = [], 0
+        for row, pair in enumerate(pairs):
+            for number in range(sum(map(len, pair.answers))):
+                slots += [row * widest + number] * later[alternative]
+                alternative += 1
+        out = torch.zeros(len(pairs) * widest, device=self.device)
+        return out.index_add(0, torch.tensor(slots, device=self.device), logps).view(len(pairs), widest)
+
+
+def _window(attention: nn.Module) -> int | None:
+    """Keys at this distance or further are not seen; None where all are."""
+    window = getattr(attention, "sliding_window", None)
+    return int(window) if isinstance(window, int) and window > 0 else None
+
+
+def _rows(value: Any, which: Tensor | None, n: int) -> Any:
+    """The rows of an argument that has one per tail; what has none stays as it is."""
+    if which is None:
+        return value
+    if isinstance(value, tuple):
+        return tuple(_rows(one, which, n) for one in value)
+    if isinstance(value, Tensor) and value.dim() > 1 and value.shape[0] == n:
+        return value[which]
+    return value
+
+
+def _first_tokens(pair: Pair, width: int) -> list[int]:
+    tokens = [answer[0] for alternatives in pair.answers for answer in alternatives]
+    return tokens + [0] * (width - len(tokens))
+
+
+def _margin(logits: Float[Tensor, "r widest"], pairs: Sequence[Pair]) -> Float[Tensor, " r"]:
+    """Log-sum-exp over the alternatives of a, minus that of b."""
+    n_a = torch.tensor([len(pair.answers[0]) for pair in pairs], device=logits.device)[:, None]
+    n_all = torch.tensor([sum(map(len, pair.answers)) for pair in pairs], device=logits.device)[:, None]
+    number = torch.arange(logits.shape[1], device=logits.device)[None, :]
+    nothing = torch.finfo(logits.dtype).min
+    a = logits.masked_fill(number >= n_a, nothing)
+    b = logits.masked_fill((number < n_a) | (number >= n_all), nothing)
+    return torch.logsumexp(a, dim=1) - torch.logsumexp(b, dim=1)
