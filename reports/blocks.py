@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from audit.records import Verdict
 
@@ -92,6 +93,14 @@ class Plot:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A chart that is no row of dots; `draw` makes it (Altair) for a width in points."""
+
+    draw: Callable[[float], Any]
+    alt: str  # its caption as well
+
+
+@dataclass(frozen=True, kw_only=True)
 class Quote:
     """Words of an item, under the line that says which."""
 
@@ -106,7 +115,7 @@ class Group:
     blocks: tuple[Heading | Text | Bullets | Facts | Quote, ...]
 
 
-Block = Heading | Text | Bullets | Facts | Counts | Table | Plot | Quote | Group
+Block = Heading | Text | Bullets | Facts | Counts | Table | Plot | Picture | Quote | Group
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,7 +130,7 @@ def chart(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
         )
         drawn = layers.facet(facet=facet, columns=PANELS_ACROSS, data=rows, spacing={"row": 16, "column": GAP})
         drawn = drawn.resolve_scale(y="independent" if _ragged(plot) else "shared")
-    return _styled(drawn)
+    return styled(drawn)
 
 
 def _ragged(plot: Plot) -> bool:
@@ -158,12 +158,13 @@ def _label(text: str) -> str:
     return drawn if len(drawn) <= LONGEST_LABEL else drawn[: LONGEST_LABEL - 1] + "…"
 
 
-def _styled(drawn: Any) -> Any:
+def styled(drawn: Any, *, rows: bool = False) -> Any:
+    """An Altair chart in the report's face and colours; `rows`: with lines across at the ticks of the y axis."""
     axis = {"labelColor": INK, "titleColor": GREY, "gridColor": HAIR, "labelFontSize": 8, "titleFontSize": 8}
     return (
         drawn.configure(font="Noto Sans", background="transparent", padding=2)
         .configure_axis(**axis, titleFontWeight="normal", gridWidth=0.5)
-        .configure_axisY(grid=False)
+        .configure_axisY(grid=rows)
         .configure_view(stroke=None)
         .configure_legend(labelFontSize=8, labelColor=INK, offset=6)
     )
@@ -171,7 +172,12 @@ def _styled(drawn: Any) -> Any:
 
 def drawing(plot: Plot, *, width: float, height: float, limits: tuple[float, float]) -> Any:
     """A vector drawing of `plot`, at most `width` by `height` points; `plot.alt` is its alternative text."""
-    found = _as_drawing(_svg(plot, width=width - _beside(plot), limits=limits))
+    return vector(chart(plot, width=width - _beside(plot), limits=limits), width=width, height=height)
+
+
+def vector(drawn: Any, *, width: float, height: float) -> Any:
+    """A vector drawing of an Altair chart, made smaller where it is more than `width` by `height` points."""
+    found = _as_drawing(_svg(drawn))
     factor = min(width / found.width, height / found.height)
     return _scaled(found, factor) if factor < 1 else found
 
@@ -221,11 +227,11 @@ def _svglib_faces() -> None:
         register_font("Noto Sans", weight=weight, style="normal", rlgFontName=face)
 
 
-def _svg(plot: Plot, *, width: float, limits: tuple[float, float]) -> str:
+def _svg(drawn: Any) -> str:
     import vl_convert
 
     _measuring_faces()
-    return str(vl_convert.vegalite_to_svg(chart(plot, width=width, limits=limits).to_json()))
+    return str(vl_convert.vegalite_to_svg(drawn.to_json()))
 
 
 def _use_faces(group: Any) -> None:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from audit.records import Verdict
-from reports.blocks import Block, Bullets, Counts, Document, Facts, Heading, Plot, Quote, Table, Text
-from reports.charts import COLOURS, GREY, HAIR, INK, domain, drawing, pieces
+from reports.blocks import Block, Bullets, Counts, Document, Facts, Heading, Picture, Plot, Quote, Table, Text
+from reports.charts import COLOURS, GREY, HAIR, INK, domain, drawing, pieces, vector
 from reports.text import BOLD, REGULAR, markup, register_faces
 
 ACCENT = "#1F4E79"
@@ -182,6 +182,9 @@ class _Setter:
         for i, block in enumerate(blocks):
             if i and isinstance(block, Heading) and isinstance(blocks[0], Heading) and block.level <= blocks[0].level:
                 break
+            if isinstance(block, Picture):
+                caption = self._paragraph(block.alt, "caption").wrap(WIDTH, HEIGHT)[1]
+                return float(min(HEIGHT - 10, need + self._drawings(block)[0].height + caption + 18))
             if isinstance(block, Plot):
                 return float(min(HEIGHT - 10, need + self._drawings(block)[0].height + 40))
             if isinstance(block, Table):
@@ -211,6 +214,8 @@ class _Setter:
             return [Spacer(1, 4), KeepTogether([self._table(block)]) if whole else self._table(block), Spacer(1, 8)]
         if isinstance(block, Plot):
             return self._plot(block)
+        if isinstance(block, Picture):
+            return self._picture(block)
         if isinstance(block, Quote):
             return [self._quote(block), Spacer(1, 6)]
         return [KeepTogether([f for inner in block.blocks for f in self._set(inner)])]
@@ -287,8 +292,16 @@ class _Setter:
         caption = self._paragraph(f"{block.alt} {_null_text(block)}", "caption")
         return [Spacer(1, 5), *drawings[:-1], KeepTogether([drawings[-1], Spacer(1, 3), caption]), Spacer(1, 4)]
 
-    def _drawings(self, block: Plot) -> list[Any]:
-        if id(block) not in self._plots:
+    def _picture(self, block: Picture) -> list[Any]:
+        from reportlab.platypus import KeepTogether, Spacer
+
+        drawn = copy.copy(self._drawings(block)[0])
+        return [KeepTogether([Spacer(1, 5), drawn, Spacer(1, 3), self._paragraph(block.alt, "caption"), Spacer(1, 6)])]
+
+    def _drawings(self, block: Plot | Picture) -> list[Any]:
+        if id(block) not in self._plots and isinstance(block, Picture):
+            self._plots[id(block)] = [vector(block.draw(WIDTH), width=WIDTH, height=HEIGHT - 80)]
+        if isinstance(block, Plot) and id(block) not in self._plots:
             limits = domain(block)
             self._plots[id(block)] = [
                 drawing(piece, width=WIDTH, height=HEIGHT - 60, limits=limits) for piece in pieces(block)

@@ -22,6 +22,7 @@ from audit.findings.gate import Gate
 from audit.findings.sentences import sentence_of
 from audit.findings.words import Words
 from audit.measures import MEASURES, prepare
+from audit.measures.circuits import beats_random
 from audit.measures.competence import passes
 from audit.measures.statistics import ALPHA, benjamini_hochberg, detectable_distance, holm
 from audit.measures.stereotype import beats_controls
@@ -63,6 +64,7 @@ FAMILIES = (
         per=("language", "other_language"),
         confirmatory=True,
     ),
+    Family(name="circuits by language", measure="circuit_share", per=("language",), confirmatory=True),
     Family(name="prediction by language", measure="bits_per_byte", per=("language",), confirmatory=False),
     Family(name="control pairs by language", measure="control_effect", per=("language",), confirmatory=False),
     Family(
@@ -111,6 +113,29 @@ FAMILIES = (
     Family(
         name="dependence of judgement on language", measure="language_dependent_judgement", per=(), confirmatory=False
     ),
+    Family(name="circuits alone by language", measure="circuit_sufficiency", per=("language",), confirmatory=False),
+    Family(name="strength of circuits by language", measure="circuit_strength", per=("language",), confirmatory=False),
+    Family(
+        name="strength of circuits by language and axis",
+        measure="circuit_strength",
+        per=("language", "topic"),
+        confirmatory=False,
+    ),
+    Family(name="circuits on control pairs", measure="circuit_controls", per=("language",), confirmatory=False),
+    Family(
+        name="circuits carried over between languages",
+        measure="circuit_transfer",
+        per=("language", "other_language"),
+        confirmatory=False,
+    ),
+    Family(name="common circuit by language", measure="circuit_transfer", per=("other_language",), confirmatory=False),
+    Family(
+        name="overlap of circuits between languages",
+        measure="circuit_overlap",
+        per=("language", "other_language"),
+        confirmatory=False,
+    ),
+    Family(name="screening of nodes by language", measure="screening_error", per=("language",), confirmatory=False),
 )
 MARGINS: Mapping[str, float] = {entry.name: entry.margin for entry in MEASURES}
 # What a family may raise in error. Below the customary 0.05 because some intervals are approximate (spread borrowed
@@ -119,6 +144,7 @@ MARGINS: Mapping[str, float] = {entry.name: entry.margin for entry in MEASURES}
 FAMILY_LEVEL = 0.03
 STEREOTYPES = ("stereotype_effect", "standardised_effect")
 CULTURES = ("culture_knowledge", "knowledge_gap", "knowledge_diversity")
+CIRCUITS = ("circuit_share", "circuit_sufficiency", "circuit_strength", "circuit_transfer")
 
 
 def weigh(evidence: Evidence, *, alpha: float = FAMILY_LEVEL, power: float = 0.8) -> tuple[Finding, ...]:
@@ -202,7 +228,8 @@ def _detectable(member: Measurement, *, n_tests: int, alpha: float, power: float
     tests = [("standard_error", "degrees_of_freedom", alpha / n_tests)]
     if member.measure in STEREOTYPES:
         tests.append(("error_against_controls", "degrees_against_controls", ALPHA))
-    distances = [details.get("noise_floor", 0.0)]  # nothing smaller counts, however precisely it is measured
+    # Nothing smaller counts, however precisely it is measured; nor what a random circuit reaches.
+    distances = [details.get("noise_floor", 0.0), details.get("reach_of_random", 0.0)]
     for error, degrees, level in tests:
         if error not in details or degrees not in details:
             return None
@@ -227,7 +254,9 @@ def _verdict(
     if measurement.measure == "competence":
         return Verdict.EVIDENCE if passes(result) else Verdict.NOT_INTERPRETABLE
     if p_adjusted < alpha and abs(result.value - result.null) > measurement.details.get("noise_floor", 0.0):
-        withheld = measurement.measure in STEREOTYPES and not beats_controls(measurement)
+        withheld = (measurement.measure in STEREOTYPES and not beats_controls(measurement)) or (
+            measurement.measure in CIRCUITS and not beats_random(measurement)
+        )
         return Verdict.INSUFFICIENT if withheld else Verdict.EVIDENCE
     return Verdict.NO_EVIDENCE if _would_have_been_found(result, result.null) else Verdict.INSUFFICIENT
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from audit.findings.sentences import counted, rounded
 from audit.findings.words import Words
+from audit.measures.circuits import beats_random
 from audit.measures.statistics import ALPHA
 from audit.measures.stereotype import FEWEST_CONTROLS, beats_controls
 from audit.measures.view import View
@@ -17,6 +18,7 @@ FEW_CLUSTERS = 8
 MANY_TIES = 0.1
 STEREOTYPE = ("stereotype_effect", "standardised_effect")
 CULTURE = ("knowledge_gap", "culture_knowledge", "knowledge_diversity")
+CARRIED = ("circuit_share", "circuit_sufficiency", "circuit_strength", "circuit_transfer")
 REGIONS_TOLD = 3
 LANGUAGES_LISTED = re.compile(r"^over ([^;]+)(?:; without ([^;]+))?$")
 
@@ -26,6 +28,7 @@ def caveats_of(
 ) -> Callable[[Measurement, bool], tuple[str, ...]]:
     """A function (measurement, confirmatory) -> caveats, with what it needs to know looked up once."""
     moving_controls = {(m.scope.suite, m.scope.language): m for m in measured["control_effect"] if _moves(m)}
+    on_controls = {(m.scope.suite, m.scope.language): m for m in measured.get("circuit_controls", ())}
     model = view.evidence.manifest.model
     no_floor = view.evidence.manifest.noise_floor is None
 
@@ -35,6 +38,7 @@ def caveats_of(
             said.append("exploratory: a lead to follow, not a result to rest a headline on")
         said += _about_the_number(measurement)
         said += _about_controls(measurement, moving_controls)
+        said += _about_circuits(measurement, on_controls)
         said += _about_regions(measurement, words)
         said += _about_the_words(measurement, words)
         if model.quantisation:
@@ -69,7 +73,7 @@ def _about_the_number(measurement: Measurement) -> list[str]:
         said.append(f"{ties:.0%} of the items are ties within the noise floor")
     if measurement.measure in CULTURE:
         said.append("one lens only (knowledge); says nothing about how a culture is represented otherwise")
-    if measurement.measure in ("bits_per_byte", "stereotype_effect"):
+    if measurement.measure in ("bits_per_byte", "stereotype_effect", "circuit_strength"):
         said.append("not to be compared with the number of another language")
     without = [measurement.details.get(f"{end}_without_one_language") for end in ("lowest", "highest")]
     if without[0] is not None and without[1] is not None:
@@ -117,6 +121,54 @@ def _moving_controls(measurement: Measurement) -> str:
 def _moves(measurement: Measurement) -> bool:
     result = measurement.result
     return isinstance(result, Estimate) and result.p_value is not None and result.p_value < ALPHA
+
+
+def _about_circuits(measurement: Measurement, on_controls: Mapping[tuple[str, str], Measurement]) -> list[str]:
+    if measurement.measure not in CARRIED or isinstance(measurement.result, Undefined):
+        return []
+    said = [
+        "effects of taking the outputs of heads and MLPs from the run on the other group's prompt; "
+        "other ways to remove a part of a model can give other shares"
+    ]
+    ablated = measurement.details.get("mean_ablation_share")
+    if ablated is not None:
+        said.append(f"with their mean over the language's prompts instead, the share is {rounded(ablated)}")
+    if not beats_random(measurement):
+        said.append(_not_beyond_random(measurement))
+    control = on_controls.get((measurement.scope.suite, measurement.scope.language))
+    return said + ([_a_general_path(control)] if control and measurement.scope.language and _general(control) else [])
+
+
+def _not_beyond_random(measurement: Measurement) -> str:
+    p = measurement.details.get("p_against_random")
+    if p is None:
+        return "not compared with random circuits of the same make-up, so no evidence is claimed"
+    return (
+        "not told apart from random circuits of the same make-up, so no evidence is claimed: "
+        f"{p:.0%} of them reach as far"
+    )
+
+
+def _general(control: Measurement) -> bool:
+    """The control pairs are not shown to pass through the circuit less than the stereotype items do."""
+    result = control.result
+    if isinstance(result, Undefined) or result.null is None or result.p_value is None:
+        return True
+    return result.value >= result.null or result.p_value >= ALPHA
+
+
+def _a_general_path(control: Measurement) -> str:
+    result, language = control.result, language_name(control.scope.language)
+    unknown = "not known to be special to stereotypes"
+    if isinstance(result, Undefined):
+        return (
+            f"{unknown}: what the circuit carries of swaps without social meaning could not be told ({result.reason})"
+        )
+    against = "" if result.null is None else f", and {rounded(result.null)} of the groups'"
+    return (
+        f"{unknown}: in {language} the same circuit carries {rounded(result.value)} of the effect of swaps without "
+        f"social meaning{against}; it may be a general path from the changed words to the answer"
+    )
 
 
 def _about_regions(measurement: Measurement, words: Words) -> list[str]:

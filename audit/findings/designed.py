@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import combinations, product
+from dataclasses import dataclass, replace
+from itertools import combinations, permutations, product
 
 from audit.measures.judgement import RIGHTS, RIGHTS_TOPIC
 from audit.records import Evidence, Kind, Measurement, Scope, Undefined
 
+INSIDE = (  # these look inside the model, which a run may leave out
+    "circuit_share",
+    "circuit_sufficiency",
+    "circuit_strength",
+    "circuit_controls",
+    "circuit_transfer",
+    "circuit_overlap",
+    "screening_error",
+)
 KIND_OF = {
     "competence": Kind.COMPETENCE,
     "bits_per_byte": Kind.PARALLEL,
@@ -26,6 +35,7 @@ KIND_OF = {
     "dilemma_lean": Kind.DILEMMA,
     "language_dependent_judgement": Kind.DILEMMA,
     "language_shift": Kind.DILEMMA,
+    **dict.fromkeys(INSIDE, Kind.STEREOTYPE),
 }
 REASONS_TOLD = 2
 
@@ -51,6 +61,7 @@ class Design:
     """The items of a run as they were meant to be asked."""
 
     rows: tuple[_Row, ...]
+    inside: bool = False  # did the run look inside the model?
 
     @classmethod
     def of(cls, evidence: Evidence) -> Design:
@@ -66,7 +77,8 @@ class Design:
             key = tuple(values[:3])
             lost = quarantine or (None if key in asked else why.get(key, "no answer was scored"))
             rows.append(_Row(**plain, lost=lost))
-        return cls(rows=tuple(rows))
+        inside = any(len(table) for table in (evidence.nodes, evidence.circuits, evidence.patches))
+        return cls(rows=tuple(rows), inside=inside)
 
     def missing(self, measure: str, per: tuple[str, ...], members: Sequence[Measurement]) -> tuple[Measurement, ...]:
         """The members that a family has by design and that nothing was measured on, each with the reason."""
@@ -84,16 +96,20 @@ class Design:
             measure: its suites are those of one kind.
             per: the fields of the scope that are filled, apart from the suite.
         """
+        if measure in INSIDE and not self.inside:
+            return set()
         rows = [row for row in self.rows if row.kind == KIND_OF[measure]]
         found: set[Scope] = set()
         for suite in sorted({row.suite for row in rows}):
             mine = [row for row in rows if row.suite == suite]
-            found |= _scopes(suite, per, mine)
+            found |= _pairs(suite, measure, mine) if "other_language" in per else _scopes(suite, per, mine)
+        if per == ("other_language",):
+            return {replace(scope, language="") for scope in found}
         return found
 
     def _why(self, measure: str, scope: Scope) -> str:
         rows = [row for row in self.rows if row.kind == KIND_OF[measure] and not row.control and _within(row, scope)]
-        if scope.other_language:
+        if measure == "language_shift":
             rows = [row for row in rows if _sets_rights_against_others(row)]
         lost = Counter(row.lost for row in rows if row.lost is not None)
         if sum(lost.values()) < len(rows):
@@ -109,9 +125,6 @@ def _scopes(suite: str, per: tuple[str, ...], rows: Sequence[_Row]) -> set[Scope
         return {Scope(suite=suite)}
     if per == ("language",):
         return {Scope(suite=suite, language=language) for language in languages}
-    if per == ("language", "other_language"):
-        pairs = combinations(languages, 2) if any(_sets_rights_against_others(row) for row in items) else ()
-        return {Scope(suite=suite, language=one, other_language=other) for one, other in pairs}
     if "framework" in per:
         frameworks = {name for row in items for name in (row.framework, row.other_framework) if name}
         # A framework is weighed against all others in a language, also where it has no statement of its own there.
@@ -119,6 +132,15 @@ def _scopes(suite: str, per: tuple[str, ...], rows: Sequence[_Row]) -> set[Scope
         return {Scope(suite=suite, language=one, framework=name) for one, name in product(asked, frameworks)}
     filled = ({name: str(getattr(row, name)) for name in per} for row in items)
     return {Scope(suite=suite, **fields) for fields in filled if all(fields.values())}
+
+
+def _pairs(suite: str, measure: str, rows: Sequence[_Row]) -> set[Scope]:
+    """Both orders where a circuit goes from one language to another; none where no item tells the languages apart."""
+    if measure == "language_shift" and not any(_sets_rights_against_others(row) for row in rows if not row.control):
+        return set()
+    languages = sorted({row.language for row in rows})
+    pairs = permutations(languages, 2) if measure == "circuit_transfer" else combinations(languages, 2)
+    return {Scope(suite=suite, language=one, other_language=other) for one, other in pairs}
 
 
 def _sets_rights_against_others(row: _Row) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from audit.records import Estimate, Manifest, Measurement, Undefined, Verdict
+from audit.records import Estimate, Manifest, Measurement, Scope, Undefined, Verdict
 from audit.suites.languages import language_name
 
 # What an estimate's method names as its units.
@@ -110,7 +110,16 @@ def _subject(measurement: Measurement, manifest: Manifest) -> str:
         "dilemma_lean": "Choices in dilemmas",
         "language_dependent_judgement": "Dependence of choices in dilemmas on the language",
         "language_shift": "Preference for individual rights in dilemmas",
+        "circuit_share": "Share of the group's effect that is lost without the circuit chosen on other templates",
+        "circuit_sufficiency": "Share of the group's effect that is left with nothing but the chosen circuit",
+        "circuit_strength": "Stereotyped answers by way of the chosen circuit",
+        "circuit_controls": "Share of the effect of swaps without social meaning that is lost without the same circuit",
+        "circuit_transfer": "Share of the group's effect that is lost without",
+        "circuit_overlap": "Overlap of the nodes that matter",
+        "screening_error": "Agreement of the gradient estimate with exact patching of nodes",
     }[measurement.measure]
+    if measurement.measure == "circuit_transfer":
+        return f"{what} the circuit chosen {_chosen(scope)}, judged in {language_name(scope.other_language)}"
     if scope.topic:
         what += f" on the axis {named(scope.topic)}"
     if scope.culture:
@@ -124,6 +133,10 @@ def _subject(measurement: Measurement, manifest: Manifest) -> str:
     pooled = ("standardised_effect", "culture_knowledge", "knowledge_gap", "knowledge_diversity")
     over = (*pooled, "values_lean", "dilemma_lean")
     return f"{what}, over the readable languages" if measurement.measure in over else what
+
+
+def _chosen(scope: Scope) -> str:
+    return f"in {language_name(scope.language)}" if scope.language else "over the readable languages"
 
 
 def _effect(measurement: Measurement) -> str:
@@ -142,6 +155,13 @@ def _effect(measurement: Measurement) -> str:
         "dilemma_lean": "a lean",
         "language_dependent_judgement": "such a dependence",
         "language_shift": "a difference",
+        "circuit_share": "a larger share than random circuits carry",
+        "circuit_sufficiency": "a larger share than random circuits carry",
+        "circuit_strength": "an effect by way of the circuit",
+        "circuit_controls": "a difference from the stereotype items",
+        "circuit_transfer": "a larger share than random circuits carry",
+        "circuit_overlap": "more overlap than the difference between heads and MLPs makes",
+        "screening_error": "any agreement",
     }[measurement.measure]
 
 
@@ -219,6 +239,45 @@ def _claim(measurement: Measurement, result: Estimate, manifest: Manifest) -> st
         better = "better" if not up else "worse"
         return f"{where}, the model predicts plain text {better} than a blind guess of bytes"
 
+    def share() -> str:
+        return (
+            f"{where}, the heads and MLPs chosen on other templates carry more of the group's effect on the answers "
+            "than random ones of the same make-up"
+        )
+
+    def sufficiency() -> str:
+        return (
+            f"{where}, with nothing but the chosen heads and MLPs more of the group's effect on the answers is left "
+            "than with random ones of the same make-up"
+        )
+
+    def strength() -> str:
+        axis = f" on the axis {named(scope.topic)}" if scope.topic else ""
+        against = "the groups that the stereotypes name" if up else "the groups opposite to those the stereotypes name"
+        return f"{where}, what passes through the chosen circuit{axis} ties the stereotyped answers to {against}"
+
+    def on_controls() -> str:
+        more = "more" if up else "less"
+        return (
+            f"{where}, the same circuit carries {more} of the effect of swaps without social meaning "
+            "than of the effect of the groups"
+        )
+
+    def transfer() -> str:
+        return (
+            f"The heads and MLPs chosen {_chosen(scope)} carry more of the group's effect on the answers in "
+            f"{language_name(scope.other_language)} than random circuits that are no smaller"
+        )
+
+    def overlap() -> str:
+        pair = f"{language_name(scope.language)} and {language_name(scope.other_language)}"
+        more = "more" if up else "less"
+        return f"The same heads and MLPs matter in {pair} {more} than chance would make it, also on different templates"
+
+    def screening() -> str:
+        how = "in line with" if up else "against"
+        return f"{where}, the gradient estimate ranks randomly drawn heads and MLPs {how} exact patching"
+
     claims: dict[str, Callable[[], str]] = {
         "bits_per_byte": bits,
         "stereotype_effect": stereotype,
@@ -234,12 +293,27 @@ def _claim(measurement: Measurement, result: Estimate, manifest: Manifest) -> st
         "dilemma_lean": dilemmas,
         "language_dependent_judgement": dependence,
         "language_shift": shift,
+        "circuit_share": share,
+        "circuit_sufficiency": sufficiency,
+        "circuit_strength": strength,
+        "circuit_controls": on_controls,
+        "circuit_transfer": transfer,
+        "circuit_overlap": overlap,
+        "screening_error": screening,
     }
     return claims[measurement.measure]()
 
 
 # What the null stands for, where it is not simply chance.
-NULLS = {"bits_per_byte": "of a blind guess", "culture_knowledge": "with the names shuffled"}
+NULLS = {
+    "bits_per_byte": "of a blind guess",
+    "culture_knowledge": "with the names shuffled",
+    "circuit_share": "for random circuits",
+    "circuit_sufficiency": "for random circuits",
+    "circuit_controls": "of the stereotype items' effect",
+    "circuit_transfer": "for random circuits",
+    "circuit_overlap": "from heads and MLPs being different",
+}
 
 
 def _number(measurement: Measurement, result: Estimate) -> str:

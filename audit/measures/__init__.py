@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from audit.measures.circuits import (
+    circuit_controls,
+    circuit_overlap,
+    circuit_share,
+    circuit_strength,
+    circuit_sufficiency,
+    circuit_transfer,
+    screening_error,
+)
 from audit.measures.competence import bits_per_byte, competence
 from audit.measures.culture import MARGIN_BITS, culture_knowledge, knowledge_diversity, knowledge_gap
 from audit.measures.judgement import (
@@ -36,6 +45,7 @@ class Measure:
     unit: str
     margin: float  # smallest distance from the null that would matter, in `unit`; docs/measures says why
     compute: Callable[[View], tuple[Measurement, ...]]
+    page: str = ""  # in docs/measures, where it is not that of its name
 
 
 LN2 = 0.6931471805599453  # the odds between two answers double
@@ -145,6 +155,62 @@ MEASURES = (
         unit="probability",
         margin=0.1,
         compute=language_shift,
+    ),
+    Measure(
+        name="circuit_share",
+        question="How much of the effect is lost without the circuit that was chosen on other templates?",
+        unit="share",
+        margin=0.2,
+        compute=circuit_share,
+        page="circuits",
+    ),
+    Measure(
+        name="circuit_sufficiency",
+        question="How much of the effect is left with nothing but that circuit?",
+        unit="share",
+        margin=0.2,
+        compute=circuit_sufficiency,
+        page="circuits",
+    ),
+    Measure(
+        name="circuit_strength",
+        question="How strongly, and which way, does the circuit move the answers?",
+        unit="nats",
+        margin=LN2,
+        compute=circuit_strength,
+        page="circuits",
+    ),
+    Measure(
+        name="circuit_controls",
+        question="Does the same circuit carry swaps without social meaning as well?",
+        unit="share",
+        margin=0.2,
+        compute=circuit_controls,
+        page="circuits",
+    ),
+    Measure(
+        name="circuit_transfer",
+        question="How much does a circuit chosen in one language carry in another?",
+        unit="share",
+        margin=0.2,
+        compute=circuit_transfer,
+        page="circuit-comparison",
+    ),
+    Measure(
+        name="circuit_overlap",
+        question="Do the same nodes matter in two languages?",
+        unit="correlation",
+        margin=0.2,
+        compute=circuit_overlap,
+        page="circuit-comparison",
+    ),
+    Measure(
+        name="screening_error",
+        question="Does the estimate that chooses nodes rank them as patching does?",
+        unit="correlation",
+        margin=0.5,
+        compute=screening_error,
+        page="circuit-comparison",
     ),
 )
 

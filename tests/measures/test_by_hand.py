@@ -32,6 +32,7 @@ from audit.measures.stereotype import (
 )
 from audit.measures.view import mean_by
 from audit.records import Estimate, Kind, Scope, Undefined
+from tests.measures.circuit_evidence import with_circuits
 from tests.measures.synthetic import CULTURES, FACETS, evidence_from, synthetic_evidence
 
 
@@ -421,7 +422,7 @@ def test_mean_by_is_the_groupby_of_pandas():
 def test_every_measure_has_a_number_on_a_full_audit():
     from audit.measures import MEASURES, measure
 
-    found = measure(synthetic_evidence(0))
+    found = measure(with_circuits(synthetic_evidence(0)))
     assert {m.measure for m in found} == {entry.name for entry in MEASURES}
     assert all(isinstance(m.result, Estimate) for m in found)
     for m in found:

@@ -9,7 +9,7 @@ import report_sample as sample
 
 from audit.findings import FAMILY_LEVEL
 from audit.records import Finding, Scope, Undefined, Verdict
-from reports import charts, content, words
+from reports import case, charts, content, summary, words
 from reports.blocks import Block, Bullets, Counts, Dot, Group, Heading, Plot, Table, Text
 
 
@@ -88,7 +88,7 @@ def test_a_reason_without_a_sentence_of_the_usual_form_is_that_of_the_missing_nu
     undefined = dataclasses.replace(
         one, sentence="No.", measurement=dataclasses.replace(one.measurement, result=Undefined(reason="too few items"))
     )
-    assert content._reason(undefined) == "too few items"
+    assert summary._reason(undefined) == "too few items"
 
 
 @pytest.mark.parametrize("measure", ["control_effect", "content_tracking", "paraphrase_agreement", "bits_per_byte"])
@@ -180,7 +180,7 @@ def test_bits_per_byte_are_in_a_table_and_in_no_picture():
 def test_rows_with_different_nulls_have_a_column_for_them():
     found = [f for f in sample.findings() if f.measurement.measure == "knowledge_gap"]
     result = document((changed(found[0], null=2.0), *found[1:]))
-    (table,) = [b for b in section(result.blocks, content.APPENDIX) if isinstance(b, Table)]
+    (table,) = [b for b in section(result.blocks, case.APPENDIX) if isinstance(b, Table)]
     place = [c.title for c in table.columns].index("By chance")
     assert [row[place] for row in table.rows] == ["2.00", "0.00", "0.00", "0.00", "0.00"]
 
@@ -189,12 +189,12 @@ def test_exploratory_estimates_stand_in_the_appendix_and_the_main_part_points_to
     blocks = document().blocks
     main = section(blocks, "Knowledge gap")
     assert not [b for b in main if isinstance(b, Table | Plot)]
-    assert f"Exploratory estimates: 5 by culture; 3 with evidence. Charts and tables: see “{content.APPENDIX}”" in (
+    assert f"Exploratory estimates: 5 by culture; 3 with evidence. Charts and tables: see “{case.APPENDIX}”" in (
         words_of(main)
     )
     titles = [b.text for b in blocks if isinstance(b, Heading) and b.level == 1]
-    assert titles[-1] == content.APPENDIX
-    last = section(blocks, content.APPENDIX)
+    assert titles[-1] == case.APPENDIX
+    last = section(blocks, case.APPENDIX)
     assert len([b for b in last if isinstance(b, Table)]) == 1
     assert "The items behind the leads" in [b.text for b in last if isinstance(b, Heading)]
 
@@ -240,7 +240,7 @@ def test_reading_competence_is_not_counted_among_findings_about_people():
 
 def test_the_most_even_summary_takes_measures_in_turn():
     found = [f for f in sample.findings() if f.verdict is Verdict.EVIDENCE and f.measurement.measure != "competence"]
-    chosen = content._one_of_each_measure_in_turn(found, most=3)
+    chosen = summary._one_of_each_measure_in_turn(found, most=3)
     assert {f.measurement.measure for f in chosen} == {
         "stereotype_effect",
         "knowledge_gap",

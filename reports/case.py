@@ -1,0 +1,83 @@
+"""What every part of the report reads: one run, its findings, and the orders and titles that parts share."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from audit.records import Estimate, Evidence, Finding, SuiteRecord, Verdict
+from reports.words import all_labels
+
+STRENGTH = tuple(Verdict)  # evidence first
+APPENDIX = "Appendix: all exploratory estimates"
+# They tell whether a number can be trusted, not how the model treats people: never a result, never counted as one.
+INSTRUMENT = (
+    "competence",
+    "bits_per_byte",
+    "control_effect",
+    "content_tracking",
+    "paraphrase_agreement",
+    "circuit_controls",
+    "screening_error",
+)
+FOUND = "would have been found in four of five such audits"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What every section reads."""
+
+    evidence: Evidence
+    findings: tuple[Finding, ...]
+    command: str
+    can_draw: Callable[[str], bool]
+    spelled_out: Callable[[str], str]
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes, in the order of the run."""
+        return self.evidence.manifest.languages
+
+    @functools.cached_property
+    def labels(self) -> Mapping[str, str]:
+        """English names of topics, cultures and frameworks by id."""
+        return all_labels(self.evidence.manifest.suites)
+
+    def suites_of(self, finding: Finding) -> tuple[SuiteRecord, ...]:
+        """The suites a finding rests on, by its scope or else by its items."""
+        names = {finding.measurement.scope.suite} - {""} or {i.split("/")[0] for i in finding.measurement.items}
+        return tuple(suite for suite in self.evidence.manifest.suites if suite.name in names)
+
+    @functools.cached_property
+    def checks(self) -> tuple[Finding, ...]:
+        """Findings on the instrument itself."""
+        return tuple(f for f in self.findings if f.measurement.measure in INSTRUMENT)
+
+    @functools.cached_property
+    def substance(self) -> tuple[Finding, ...]:
+        """Findings on the model: all but the checks."""
+        return tuple(f for f in self.findings if f.measurement.measure not in INSTRUMENT)
+
+
+def verdict_counts(findings: Iterable[Finding]) -> tuple[tuple[Verdict, int], ...]:
+    """Every verdict with the number of its findings, also where that is none."""
+    counted = Counter(f.verdict for f in findings)
+    return tuple((verdict, counted[verdict]) for verdict in Verdict)
+
+
+def surest_first(finding: Finding) -> tuple[bool, float, float, str]:
+    """Key to sort by: confirmatory, then smaller adjusted p, then larger distance from the null, then id."""
+    result = finding.measurement.result
+    p = 1.0 if finding.p_adjusted is None else finding.p_adjusted
+    size = abs(result.value - (result.null or 0.0)) if isinstance(result, Estimate) else 0.0
+    return (not finding.confirmatory, p, -size, finding.id)
+
+
+def grouped_by_measure(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    """Findings of each measure, measures in the order in which they first come."""
+    groups: dict[str, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.measurement.measure, []).append(finding)
+    return groups
