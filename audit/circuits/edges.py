@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -206,21 +206,12 @@ def _writes(batch: Batch, readers: Readers, rows: Int[Tensor, " r"]) -> Float[Te
     return out
 
 
-def _opposite(batch: Batch) -> tuple[Int[Tensor, "b t"], Bool[Tensor, "b t"]]:
-    """As `opposite`; in whole sequences, positions before the first difference of either prompt have none."""
-    tails, other = batch.tails, batch.counterpart_tails
-    index, matched = opposite(tails, other)
-    starts = torch.tensor([pair.starts("difference") for pair in batch.pairs], device=index.device)
-    there = other.positions.gather(1, index)
-    return index, matched & (tails.positions >= starts[:, :1]) & (there >= starts[:, 1:])
-
-
 class _Writer:
     """Base less counterpart of what nodes write, on some pairs of a batch; 0 where a position has none opposite."""
 
     def __init__(self, batch: Batch, readers: Readers, rows: Int[Tensor, " r"]) -> None:
         self.batch, self.readers, self.rows = batch, readers, rows
-        index, matched = _opposite(batch)
+        index, matched = opposite(batch.tails, batch.counterpart_tails)
         self.index, self.matched = index[rows], matched[rows][:, :, None]
 
     def of(self, node: Node) -> Float[Tensor, "r t d"]:
@@ -289,7 +280,7 @@ def _work(batch: Batch, chosen: Sequence[int], *, shares: Sequence[float] | None
         chosen: numbers of some pairs.
         shares: the base's share at each point; None: the base's and the counterpart's own runs.
     """
-    index, matched = _opposite(batch)
+    index, matched = opposite(batch.tails, batch.counterpart_tails)
     n_points = 2 if shares is None else len(shares)
     n_tokens = batch.tails.ids.shape[1]
     for rows in _portions(chosen, GRADIENT_TOKENS // (n_tokens * (1 if shares is None else n_points))):

@@ -109,11 +109,17 @@ class Batch:
 
 
 def opposite(base: Tails, other: Tails) -> tuple[Int[Tensor, "b t"], Bool[Tensor, "b t"]]:
-    """For every position of the base's tails its position in the other's, and whether there is one."""
+    """For every position of the base's tails its position in the other's, and whether there is one.
+
+    Positions before the first difference of either prompt have none: what both prompts share stays as it is.
+    """
     shift = other.prompt - base.prompt
     index = torch.arange(base.ids.shape[1], device=base.ids.device)[None, :] + shift[:, None]
     matched = base.real & (index >= 0)
-    return index.clamp(0, other.ids.shape[1] - 1), matched
+    index = index.clamp(0, other.ids.shape[1] - 1)
+    there = other.positions.gather(1, index)
+    matched &= (base.positions >= base.differs[:, None]) & (there >= other.differs[:, None])
+    return index, matched
 
 
 def _take(values: Tensor, index: Tensor) -> Tensor:
@@ -191,7 +197,7 @@ class _Walk:
             until = int(np.searchsorted(self.entries, layer, side="right"))
             for rows in self._chunks(0, inside):
                 self.x[rows] = self._go_on(layer, rows)
-            with_heads = self.sets[inside:until, layer, :-1].any(axis=1)
+            with_heads: NDArray[np.bool_] = np.any(self.sets[inside:until, layer, :-1], axis=1)
             for first, last, heads in _stretches(with_heads, inside):
                 for rows in self._chunks(first, last):
                     self.x[rows] = self._enter(layer, rows, heads=heads)

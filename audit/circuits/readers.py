@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from audit.circuits.replay import Replay, Tails, _rows
+from audit.circuits.replay import Replay, Tails
 from audit.errors import ModelError
 from audit.models.adapter import INNER_ATTENTION, Adapter
 
@@ -251,24 +251,12 @@ class Readers:
 
     def expand(self, tails: Tails, rows: Int[Tensor, " r"]) -> Tails:
         """The tails of some pairs, with keys and values of every query head's own in their prefixes."""
-        group, n = self.layers[0].group, len(tails.pairs)
+        some, group = tails.take(rows), self.layers[0].group
         keys, values = (
-            tuple(one[rows].repeat_interleave(group, dim=1) for one in many)
-            for many in (tails.prefix_keys, tails.prefix_values)
+            tuple(one.repeat_interleave(group, dim=1) for one in many)
+            for many in (some.prefix_keys, some.prefix_values)
         )
-        return Tails(
-            pairs=tuple(tails.pairs[row] for row in rows.tolist()),
-            ids=tails.ids[rows],
-            positions=tails.positions[rows],
-            real=tails.real[rows],
-            prompt=tails.prompt[rows],
-            masks=tuple(mask[rows] for mask in tails.masks),
-            prefix_keys=keys,
-            prefix_values=values,
-            embedded=tails.embedded[rows],
-            calls=tuple({name: _rows(value, rows, n) for name, value in call.items()} for call in tails.calls),
-            reads=tails.reads[rows],
-        )
+        return replace(some, prefix_keys=keys, prefix_values=values)
 
 
 # --- finding them ----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -29,11 +29,15 @@ CACHES = ("past_key_values", "past_key_value", "layer_past")  # what layers call
 @contextmanager
 def answering(module: nn.Module, function: Callable[..., Any]) -> Iterator[None]:
     """Let `function` answer calls of a module for a while."""
-    module.forward = function  # type: ignore[method-assign]
+    own = module.__dict__.get("forward")  # accelerate's hooks put one there, and so do nested calls of this
+    module.forward = function
     try:
         yield
     finally:
-        del module.forward
+        if own is None:
+            del module.forward
+        else:
+            module.forward = own
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +52,31 @@ class Tails:
     positions: Int[Tensor, "b t"]
     real: Bool[Tensor, "b t"]  # not padding
     prompt: Int[Tensor, " b"]  # tail tokens of the prompt; continuations follow
+    differs: Int[Tensor, " b"]  # first position of the prompt that a patch can change
     masks: tuple[Float[Tensor, "b 1 t s"], ...]  # per layer: 0 where a query sees one of the p + t keys, else lowest
     prefix_keys: tuple[Tensor, ...]  # per layer (b, kv heads, p, head_dim)
     prefix_values: tuple[Tensor, ...]
     embedded: Float[Tensor, "b t d"]
     calls: tuple[dict[str, Any], ...]  # what each layer is called with, besides the hidden states
     reads: Bool[Tensor, "b t"]  # positions that predict an answer token
+
+    def take(self, rows: Int[Tensor, " r"]) -> Tails:
+        """Some of the tails, in the order given."""
+        n = len(self.pairs)
+        own: dict[str, Any] = {name: getattr(self, name)[rows] for name in _OWN}
+        layered: dict[str, Any] = {name: tuple(one[rows] for one in getattr(self, name)) for name in _LAYERED}
+        return replace(
+            self,
+            pairs=tuple(self.pairs[row] for row in rows.tolist()),
+            calls=tuple(_rows(call, rows, n) for call in self.calls),
+            **own,
+            **layered,
+        )
+
+
+# Fields of tails that have one row per tail; those of them that are per layer.
+_OWN = ("ids", "positions", "real", "prompt", "differs", "embedded", "reads")
+_LAYERED = ("masks", "prefix_keys", "prefix_values")
 
 
 class _Prefix:
@@ -205,6 +228,7 @@ class Replay:
             positions=positions,
             real=real.to(self.device),
             prompt=torch.tensor([len(prompt) - begin for prompt, begin, _ in side], device=self.device),
+            differs=torch.tensor([min(pair.shared, len(prompt) - 1) for prompt, _, pair in side], device=self.device),
             masks=self._masks(visible.to(self.device), distance),
             prefix_keys=tuple(one[rows] for one in keys),
             prefix_values=tuple(one[rows] for one in values),
@@ -282,7 +306,7 @@ class Replay:
             whole: compute the last MLP at every position, not only where answers are read.
         """
         adapter = self.adapter
-        named = {name: _rows(value, which, len(tails.pairs)) for name, value in tails.calls[layer].items()}
+        named = {**_rows(tails.calls[layer], which, len(tails.pairs))}
         if attention is None:
             named["attention_mask"] = _rows(tails.masks[layer], which, len(tails.pairs))
             named[self._cache] = _Prefix(tails.prefix_keys, tails.prefix_values, which)
@@ -325,7 +349,7 @@ class Replay:
 
                 stack.enter_context(answering(layer, through))
             out: Tensor = self.adapter.body(input_ids=ids, use_cache=False).last_hidden_state
-        return out.squeeze(0)
+        return out.reshape(x.shape)
 
     # --- answers -----------------------------------------------------------------------------
 
@@ -378,7 +402,9 @@ class Replay:
 
 def _window(attention: nn.Module) -> int | None:
     """Keys at this distance or further are not seen; None where all are."""
-    window = getattr(attention, "sliding_window", None)
+    config = getattr(attention, "config", None)
+    # Where layers differ, each attention has its own; where they do not (Mistral, Phi 3), the model has one for all.
+    window = getattr(attention, "sliding_window", getattr(config, "sliding_window", None))
     return int(window) if isinstance(window, int) and window > 0 else None
 
 
@@ -388,6 +414,8 @@ def _rows(value: Any, which: Tensor | None, n: int) -> Any:
         return value
     if isinstance(value, tuple):
         return tuple(_rows(one, which, n) for one in value)
+    if isinstance(value, dict):
+        return {name: _rows(one, which, n) for name, one in value.items()}
     if isinstance(value, Tensor) and value.dim() > 1 and value.shape[0] == n:
         return value[which]
     return value

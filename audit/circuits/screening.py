@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from audit.circuits.patching import Batch, Record, opposite
+from audit.circuits.patching import Batch, Donor, Record, opposite
 from audit.circuits.replay import Replay, Tails
 
 STEPS = 5
@@ -18,27 +18,40 @@ def screen(batch: Batch, *, steps: int = STEPS) -> Float[Tensor, "b layers nodes
     The difference of a node's values between base and counterpart, times the gradient of the margin at the node, summed
     over the tail's positions (attribution patching: Nanda 2023; Syed et al. 2023, arXiv 2310.10348). The gradient is
     averaged over `steps` midpoints between the embeddings of both prompts (integrated gradients: Hanna et al. 2024,
-    arXiv 2403.17806) where all slots of the batch have equal lengths; otherwise over the base and the counterpart run.
+    arXiv 2403.17806) where the slots of a pair are equally long; otherwise over the base and the counterpart run.
     Saturated and mutually cancelling paths are missed (Kramar et al. 2024, arXiv 2403.00745): what is screened is
     verified by patching, never reported alone.
     """
     replay, donor = batch.replay, batch.donor()
-    if torch.equal(batch.tails.prompt, batch.counterpart_tails.prompt):
-        one, other = batch.tails.embedded, batch.counterpart_tails.embedded
-        shares = [(step + 0.5) / steps for step in range(steps)]
-        runs = [_gradients(replay, batch.tails, other + share * (one - other)) for share in shares]
-    else:
-        index, matched = opposite(batch.tails, batch.counterpart_tails)
-        there = _gradients(replay, batch.counterpart_tails, batch.counterpart_tails.embedded)
-        spread = index[:, :, None]
-        moved = [value.gather(1, spread.expand(-1, -1, value.shape[-1])) * matched[:, :, None] for value in there]
-        runs = [_gradients(replay, batch.tails, batch.tails.embedded), moved]
-    means = [torch.stack(values).mean(dim=0) for values in zip(*runs, strict=True)]
-    return _contracted(batch.base, donor.heads, donor.mlp, donor.matched, means, n_heads=replay.adapter.n_heads)
+    tails, other = batch.tails, batch.counterpart_tails
+    equal = (tails.prompt == other.prompt) & (tails.positions[:, 0] == other.positions[:, 0])
+    means = [torch.zeros_like(value) for value in (*batch.base.heads, *batch.base.mlp)]
+
+    def add(gradients: list[Tensor], rows: Tensor, share: float) -> None:
+        for mean, gradient in zip(means, gradients, strict=True):
+            mean[rows] += share * gradient
+
+    index, matched = opposite(tails, other)
+    if len(rows := equal.nonzero()[:, 0]):
+        one = tails.embedded[rows]
+        there = torch.where(matched[rows][:, :, None], _gathered(other.embedded[rows], index[rows]), one)
+        for step in range(steps):
+            between = there + (step + 0.5) / steps * (one - there)
+            add(_gradients(replay, tails, between, rows), rows, 1 / steps)
+    if len(rows := (~equal).nonzero()[:, 0]):
+        add(_gradients(replay, tails, tails.embedded[rows], rows), rows, 0.5)
+        opposed = _gradients(replay, other, other.embedded[rows], rows)
+        add([_gathered(value, index[rows]) for value in opposed], rows, 0.5)  # unmatched positions are not counted
+    return _contracted(batch.base, donor, means, n_heads=replay.adapter.n_heads)
 
 
-def _gradients(replay: Replay, tails: Tails, embedded: Tensor) -> list[Tensor]:
-    """Gradient of the sum of margins at the input of each output projection, then at each MLP's output."""
+def _gathered(values: Tensor, index: Tensor) -> Tensor:
+    """Values (b, t, d) at the positions `index` (b, s)."""
+    return values.gather(1, index[:, :, None].expand(-1, -1, values.shape[-1]))
+
+
+def _gradients(replay: Replay, tails: Tails, embedded: Tensor, rows: Tensor) -> list[Tensor]:
+    """Gradient of some rows' margins at the input of each output projection, then at each MLP's output."""
     heads: list[Tensor] = []
     mlp: list[Tensor] = []
 
@@ -49,25 +62,18 @@ def _gradients(replay: Replay, tails: Tails, embedded: Tensor) -> list[Tensor]:
     with torch.enable_grad():
         x = embedded.detach().requires_grad_(True)
         for layer in range(replay.adapter.n_layers):
-            x = replay.layer(layer, x, tails, on_heads=lambda v: see(heads, v), on_mlp=lambda v: see(mlp, v))
-        total = replay.margins(x, tails).sum()
+            x = replay.layer(layer, x, tails, rows, on_heads=lambda v: see(heads, v), on_mlp=lambda v: see(mlp, v))
+        total = replay.margins(x, tails, rows).sum()
         return list(torch.autograd.grad(total, [*heads, *mlp]))
 
 
 def _contracted(
-    base: Record,
-    donor_heads: tuple[Tensor, ...],
-    donor_mlp: tuple[Tensor, ...],
-    matched: Tensor,
-    gradients: list[Tensor],
-    *,
-    n_heads: int,
+    base: Record, donor: Donor, gradients: list[Tensor], *, n_heads: int
 ) -> Float[Tensor, "b layers nodes"]:
-    n_layers = len(base.heads)
+    n_layers, there = len(base.heads), donor.matched[:, :, None]
     layers = []
     for layer in range(n_layers):
-        there = matched[:, :, None]
-        by_head = ((base.heads[layer] - donor_heads[layer]) * gradients[layer] * there).sum(dim=1)
-        by_mlp = ((base.mlp[layer] - donor_mlp[layer]) * gradients[n_layers + layer] * there).sum(dim=(1, 2))
+        by_head = ((base.heads[layer] - donor.heads[layer]) * gradients[layer] * there).sum(dim=1)
+        by_mlp = ((base.mlp[layer] - donor.mlp[layer]) * gradients[n_layers + layer] * there).sum(dim=(1, 2))
         layers.append(torch.cat((by_head.unflatten(1, (n_heads, -1)).sum(dim=2), by_mlp[:, None]), dim=1))
     return torch.stack(layers, dim=1)

@@ -9,7 +9,8 @@ from dataclasses import asdict, replace
 from itertools import combinations, islice, pairwise
 
 from audit.models import AuditedModel
-from audit.observe.scoring import Refused, Scored, score, score_plainly
+from audit.models.spelling import Refused
+from audit.observe.scoring import Scored, score, score_plainly
 from audit.records import Ask, NoiseFloor, Suite
 
 SAMPLE = 16

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 
 from audit.models import AuditedModel
-from audit.observe.scoring import Refused, score
+from audit.models.spelling import Refused
+from audit.observe.scoring import score
 from audit.records import Item, ModelRecord, Suite
 
 # Small enough that a killed run loses little, large enough that batches fill.

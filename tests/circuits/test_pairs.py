@@ -146,7 +146,7 @@ def test_margins_of_pairs_are_those_of_scoring(audited):
 
 
 def test_tokens_of_a_pair_are_those_of_the_model_with_its_beginning_once(audited):
-    """The trap of beginning-of-text tokens: some tokenisers put one, some none; never two, never one that is not theirs.
+    """The trap of beginning-of-text tokens: some tokenisers put one, some none; never two or a foreign one.
 
     It is the sink that much attention goes to: adding or losing it reorders heads.
     """

@@ -68,10 +68,10 @@ def test_what_is_recorded_is_what_the_model_itself_computes(audited, replay):
         handles = []
         for layer in range(adapter.n_layers):
 
-            def before(_module, inputs, *, key):
+            def before(_module, inputs, *, key, seen=seen):
                 seen[key] = inputs[0][0].clone()
 
-            def after(_module, _inputs, output, *, key):
+            def after(_module, _inputs, output, *, key, seen=seen):
                 seen[key] = output[0].clone()
 
             for module, hook, kind in (
@@ -209,7 +209,7 @@ def test_padding_may_hold_anything(llama):
 
 
 def test_each_row_reads_its_own_last_position(audited, replay):
-    """Trap: right padding and index -1. The first read position is the prompt's last token, whatever the row's width."""
+    """Trap: right padding and index -1. The first read position is the prompt's last token, however wide the row."""
     tails, _ = replay.tails(PAIRS)
     for row, pair in enumerate(PAIRS):
         reads = tails.reads[row].nonzero()[:, 0].tolist()
