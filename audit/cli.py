@@ -7,15 +7,18 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from audit import terminal
 from audit.errors import AuditError, ResourceError, UsageError
-from audit.pipeline import DEFAULT_MODEL, Request
+from audit.pipeline import DEFAULT_MODEL, Depth, Request
 from audit.progress import ConsoleReporter
 from audit.runs import RunFolder, find_run
+
+if TYPE_CHECKING:
+    from audit.models import AuditedModel
 
 EXAMPLES = """
 Examples:
@@ -27,6 +30,10 @@ Examples:
   plural-audit run --model ./my-model --suite values   one suite on a model in a folder
 
   plural-audit show last                               findings of the newest run
+
+  plural-audit try "The {nurse|engineer} said that" --answers " she" " he"
+
+                                                       one pair, and the nodes that carry its effect
 
   plural-audit suites lint prompts/stereotype          check a suite you wrote
 
@@ -69,6 +76,13 @@ Languages = Annotated[
 Limit = Annotated[
     int | None, typer.Option(min=1, help="At most this many items per topic: a quick look, not a result.")
 ]
+Circuits = Annotated[
+    Depth,
+    typer.Option(
+        help="Look inside the model on stereotype suites: none; screened (every node estimated, the best and a random "
+        "sample patched); exact (every node patched: slower, no estimate left)."
+    ),
+]
 Dtype = Annotated[
     str, typer.Option(help="float32, bfloat16 or float16. Audits use float32: lower precision moves the numbers.")
 ]
@@ -90,6 +104,7 @@ def run(
     suite: Suites = None,
     languages: Languages = "",
     limit: Limit = None,
+    circuits: Circuits = "screened",
     dtype: Dtype = "float32",
     device: Device = "cpu",
     runs: Runs = DEFAULT_RUNS,
@@ -99,7 +114,7 @@ def run(
     """The whole audit: gather, weigh, report. A run that was stopped goes on; a complete one is shown again."""
     from audit import pipeline
 
-    request = _request(model, suite, languages, limit, dtype, device)
+    request = _request(model, suite, languages, limit, circuits, dtype, device)
     with _progress() as reporter:
         folder = pipeline.run(request, runs=runs, reporter=reporter, accept_terms=accept_terms)
     _show(folder, as_json=as_json)
@@ -111,6 +126,7 @@ def gather(
     suite: Suites = None,
     languages: Languages = "",
     limit: Limit = None,
+    circuits: Circuits = "screened",
     dtype: Dtype = "float32",
     device: Device = "cpu",
     runs: Runs = DEFAULT_RUNS,
@@ -119,7 +135,7 @@ def gather(
     """Ask the model and keep its answers (needs torch). Prints the run folder."""
     from audit import pipeline
 
-    request = _request(model, suite, languages, limit, dtype, device)
+    request = _request(model, suite, languages, limit, circuits, dtype, device)
     with _progress() as reporter:
         folder = pipeline.gather(request, runs=runs, reporter=reporter, accept_terms=accept_terms)
     terminal.line(str(folder.path))
@@ -158,11 +174,68 @@ def show(
     _show(find_run(run, runs=runs), as_json=as_json, everything=everything)
 
 
+@app.command("try")
+def try_(
+    prompt: Annotated[str, typer.Argument(help='With one slot, base first, as "The {nurse|engineer} said that".')],
+    answers: Annotated[
+        tuple[str, str],
+        typer.Option(help='Two that compete, as " she" " he"; alternatives of one with bars, as " she| they" " he".'),
+    ],
+    model: Model = DEFAULT_MODEL,
+    dtype: Dtype = "float32",
+    device: Device = "cpu",
+    nodes: Annotated[int, typer.Option(min=1, help="How many leading nodes to show.")] = 12,
+    all_nodes: Annotated[bool, typer.Option("--all-nodes", help="Patch every node, however many there are.")] = False,
+    accept_terms: Accept = False,
+    as_json: AsJson = False,
+) -> None:
+    """One pair, live: how far swapping words moves the odds of two answers, and which nodes carry it."""
+    from audit.records import as_dict
+
+    try:
+        from audit.circuits import trial
+    except ModuleNotFoundError as error:
+        raise ResourceError(f"{error.name} is not installed; pip install 'plural-audit[models]'") from None
+    base, counterpart = trial.parse_template(prompt)
+    first, second = (trial.parse_answer(answer) for answer in answers)
+    with _progress() as reporter:
+        audited = _loaded(Request(model=model, dtype=dtype, device=device), reporter, accept_terms=accept_terms)
+        reporter.stage("patching")
+        n_exact = None if all_nodes else max(nodes, trial.N_EXACT)
+        found = trial.try_pair(audited, base, counterpart, (first, second), n_exact=n_exact)
+    if as_json:
+        terminal.as_json(as_dict(found))
+    else:
+        terminal.trial(found, n_nodes=nodes)
+
+
+def _loaded(request: Request, reporter: ConsoleReporter, *, accept_terms: bool) -> AuditedModel:
+    from audit import models, pipeline
+
+    pipeline.prepare_model(request, reporter=reporter, accept_terms=accept_terms)
+    reporter.stage("loading the model")
+    return models.AuditedModel.load(request.model, dtype=request.dtype, device=request.device)
+
+
 def _request(
-    model: str, suite: list[str] | None, languages: str, limit: int | None, dtype: str, device: str
+    model: str,
+    suite: list[str] | None,
+    languages: str,
+    limit: int | None,
+    circuits: Depth,
+    dtype: str,
+    device: str,
 ) -> Request:
     codes = tuple(sorted({code.strip() for code in languages.split(",") if code.strip()}))
-    return Request(model=model, suites=tuple(suite or ()), languages=codes, limit=limit, dtype=dtype, device=device)
+    return Request(
+        model=model,
+        suites=tuple(suite or ()),
+        languages=codes,
+        limit=limit,
+        circuits=circuits,
+        dtype=dtype,
+        device=device,
+    )
 
 
 def _show(folder: RunFolder, *, as_json: bool, everything: bool = False) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -31,8 +31,14 @@ OWN_NAME = "plural-audit"
 # Whose versions can change a number: of the evidence, and of what is made of it.
 OBSERVING = ("torch", "transformers", "tokenizers")
 WEIGHING = (OWN_NAME, "numpy", "scipy", "statsmodels", "pandas")
-# Raise when scoring changes what the numbers are: every cached shard is then computed anew.
+# Raise when scoring, or looking inside, changes what the numbers are: every cached shard is then computed anew.
 SCORING = 2
+LOOKING = 1
+
+
+# none: only ask. screened: estimate what every node does, then patch the best and a random sample one by one. exact:
+# patch every node one by one.
+Depth = Literal["none", "screened", "exact"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +49,7 @@ class Request:
     suites: tuple[str, ...] = ()  # names or folders; none means all built-in ones
     languages: tuple[str, ...] = ()  # none means every language a suite has
     limit: int | None = None  # items per topic, for a quick look (competence stays whole); None means all
+    circuits: Depth = "screened"  # how far to look inside the model on stereotype suites
     dtype: str = "float32"
     device: str = "cpu"
 
@@ -84,28 +91,51 @@ def gather(
     folder = RunFolder(runs / manifest.run_id)
     if not _whole(folder):
         reporter.log_to(folder.path / "run.log")
-        evidence = _observe(request, manifest, suites, reporter)
+        cache, model = ShardCache(cache_folder() / "shards"), _Model(request, manifest.model, reporter)
+        evidence = _observe(manifest, suites, model, cache, reporter)
+        if request.circuits != "none":
+            evidence = _look_inside(request.circuits, evidence, suites, model, cache, reporter)
         with folder.lock():
             if not _whole(folder):  # another process may have gathered the same meanwhile
                 folder.write_evidence(evidence)
     return folder
 
 
-def _observe(request: Request, manifest: Manifest, suites: Sequence[Suite], reporter: Reporter) -> Evidence:
-    """Every shard from the cache or from the model; the model is loaded only if something is missing."""
-    from audit import models, observe
+class _Model:
+    """The model of a run, loaded when it is first asked for."""
 
-    cache = ShardCache(cache_folder() / "shards")
+    def __init__(self, request: Request, record: ModelRecord, reporter: Reporter) -> None:
+        self._request, self._record, self._reporter = request, record, reporter
+        self._loaded: Any = None
+
+    def __call__(self) -> Any:
+        from audit import models
+
+        if self._loaded is None:
+            self._reporter.stage("loading the model")
+            request = self._request
+            audited = models.AuditedModel.load(request.model, dtype=request.dtype, device=request.device)
+            if audited.record != self._record:
+                raise ModelError(
+                    f"{request.model}: its files changed while the run was prepared; run the command again"
+                )
+            self._loaded = audited
+        return self._loaded
+
+
+def _observe(
+    manifest: Manifest, suites: Sequence[Suite], model: _Model, cache: ShardCache, reporter: Reporter
+) -> Evidence:
+    """Every shard from the cache or from the model; the model is loaded only if something is missing."""
+    from audit import observe
+
     shards = observe.plan_shards(suites, model=manifest.model, versions={**manifest.versions, "scoring": str(SCORING)})
     kept = {shard.key: cache.read(shard.key) for shard in shards}
     noise_key = hashlib.sha256(b"noise floor of " + manifest.run_id.encode()).hexdigest()
     noise = cache.read(noise_key)
     todo = [shard for shard in shards if kept[shard.key] is None]
     if todo or noise is None:
-        reporter.stage("loading the model")
-        audited = models.AuditedModel.load(request.model, dtype=request.dtype, device=request.device)
-        if audited.record != manifest.model:
-            raise ModelError(f"{request.model}: its files changed while the run was prepared; run the command again")
+        audited = model()
         if noise is None:
             reporter.stage("measuring the noise floor")
             floor = observe.measure_noise(audited, suites)
@@ -119,6 +149,52 @@ def _observe(request: Request, manifest: Manifest, suites: Sequence[Suite], repo
             reporter.advance(len(shard.items))
     floor_of = NoiseFloor(**noise["floor"]) if noise["floor"] is not None else None
     return _merge(replace(manifest, noise_floor=floor_of), suites, shards, kept)
+
+
+def _look_inside(
+    depth: Literal["screened", "exact"],
+    evidence: Evidence,
+    suites: Sequence[Suite],
+    model: _Model,
+    cache: ShardCache,
+    reporter: Reporter,
+) -> Evidence:
+    """The evidence with the circuits of its stereotype suites; every look from the cache or from the model."""
+    from audit.circuits import Looker, study
+    from audit.measures import failed_competence
+
+    versions = {**evidence.manifest.versions, "looking": str(LOOKING)}
+    looker = Looker(model, model=evidence.manifest.model, versions=versions, cache=cache)
+    failed = failed_competence(evidence)
+    studies = [
+        study(
+            suite,
+            _margins(evidence, suite.record.name),
+            looker=looker,
+            depth=depth,
+            readable=[language for language in suite.languages if language not in failed],
+            reporter=reporter,
+        )
+        for suite in suites
+        if suite.record.kind is Kind.STEREOTYPE
+    ]
+    tables = {
+        name: pd.concat([getattr(evidence, name), *(getattr(one, name) for one in studies)], ignore_index=True)
+        for name in ("nodes", "circuits", "patches", "edges", "readings", "exclusions")
+    }
+    return replace(evidence, **tables)
+
+
+def _margins(evidence: Evidence, suite: str) -> dict[tuple[str, str], tuple[float, float]]:
+    """(language, item) -> log P(a) - log P(b) after the base and after the counterpart, of the items that have both."""
+    rows = evidence.observations
+    rows = rows[(rows["suite"] == suite) & rows["context"].isin(["base", "counterpart"])]
+    table = rows.pivot_table(index=["language", "item"], columns=["context", "answer"], values="logp")
+    wanted = [(context, answer) for context in ("base", "counterpart") for answer in ("a", "b")]
+    table = table.reindex(columns=pd.MultiIndex.from_tuples(wanted)).dropna()
+    values = table.to_numpy(dtype=float)
+    margins = zip((values[:, 0] - values[:, 1]).tolist(), (values[:, 2] - values[:, 3]).tolist(), strict=True)
+    return dict(zip(table.index.tolist(), margins, strict=True))
 
 
 def prepare_model(request: Request, *, reporter: Reporter, accept_terms: bool) -> ModelRecord:
@@ -194,7 +270,7 @@ def plan(request: Request, model: ModelRecord, suites: Sequence[Suite]) -> Manif
         model=model,
         suites=tuple(suite.record for suite in suites),
         languages=tuple(sorted({language for suite in suites for language in suite.languages})),
-        settings={"limit": request.limit, "scoring": SCORING},
+        settings={"limit": request.limit, "scoring": SCORING, "circuits": request.circuits, "looking": LOOKING},
         versions=_versions(OBSERVING),
     )
     return replace(manifest, run_id=run_id_of(manifest))
@@ -209,6 +285,8 @@ def command_of(manifest: Manifest) -> str:
     words += ["--languages", ",".join(manifest.languages)]
     limit = manifest.settings.get("limit")
     words += ["--limit", str(limit)] if limit is not None else []
+    circuits = manifest.settings.get("circuits", "none")
+    words += ["--circuits", str(circuits)] if circuits != "screened" else []
     words += ["--dtype", model.dtype] if model.dtype != "float32" else []
     words += ["--device", model.device] if model.device != "cpu" else []
     return shlex.join(words)

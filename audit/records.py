@@ -179,7 +179,7 @@ EXCLUSION_COLUMNS: Mapping[str, str] = {
     "suite": "string",
     "language": "string",
     "item": "string",
-    "stage": "string",  # lint | observe | measure
+    "stage": "string",  # lint | observe | circuits
     "reason": "string",
 }
 

@@ -87,6 +87,22 @@ def canonical(content: Any) -> bytes:
     return text.encode()
 
 
+def content_key(model: ModelRecord, *, versions: Mapping[str, str], content: Mapping[str, Any]) -> str:
+    """Digest of everything that decides some numbers read from a model.
+
+    That is its files and precision, versions, and what was asked; not the machine, the folder, or what else was asked.
+    """
+    decides = {
+        "weights": model.weights_sha256,
+        "tokenizer": model.tokenizer_sha256,
+        "config": model.config_sha256,
+        "dtype": model.dtype,
+        "device": model.device,
+        "versions": dict(versions),
+    }
+    return hashlib.sha256(canonical({**decides, **content})).hexdigest()
+
+
 @contextlib.contextmanager
 def whole_or_absent(path: Path) -> Iterator[Path]:
     """A temporary path in the same folder that becomes `path` when the block ends well, and vanishes otherwise.

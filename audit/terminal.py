@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from audit.records import Estimate, Finding, Manifest, Scope, Undefined, Verdict
+from audit.records import Estimate, Finding, Manifest, Scope, Undefined, Verdict, node_name
 from audit.suites import language_name
+
+if TYPE_CHECKING:
+    from audit.circuits.trial import NodeEffect, Trial
 
 out = Console()
 err = Console(stderr=True)
@@ -115,3 +119,84 @@ def _about(scope: Scope, labels: Mapping[str, str]) -> str:
     others = (scope.topic, scope.culture, scope.framework, scope.other_framework)
     words = [" – ".join(languages), *(labels.get(id_, id_) for id_ in others if id_)]
     return ", ".join(word for word in words if word) or "all"
+
+
+# --- one pair --------------------------------------------------------------------------------
+
+
+def trial(one: Trial, *, n_nodes: int) -> None:
+    """One pair: the answers after both prompts, the effect in words, the nodes that carry it, how far they go together.
+
+    Args:
+        one: the trial.
+        n_nodes: nodes to show that carry the effect; a third as many of those against it, if there are.
+    """
+    from audit.circuits import trial as words
+
+    line(f"{one.model.name}\n")
+    _answers(one, words.answer_labels(one.answers))
+    line(f"\n{words.sentence(one)}")
+    line(f"Effect: {one.effect:+.2f} nats, the first margin less the second; a margin is log P(a) - log P(b).\n")
+    _nodes(one, n_nodes)
+    _sets(one)
+    for caveat in words.caveats(one):
+        line(caveat)
+
+
+def _answers(one: Trial, labels: tuple[str, str]) -> None:
+    from audit.circuits.trial import isolated
+
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
+    grid.add_column("after", overflow="fold")
+    for role, label in zip("ab", labels, strict=True):
+        grid.add_column(Text(f"{role}: {harmless(label)}"), justify="right", overflow="fold")
+    grid.add_column("margin", justify="right", no_wrap=True)
+    for side in (one.base, one.counterpart):
+        cells = (f"{_percent(math.exp(logp))}\n{logp:.2f} nats" for logp in side.logps)
+        grid.add_row(Text(harmless(isolated(side.text))), *cells, f"{side.margin:+.2f}")
+    out.print(grid)
+
+
+def _nodes(one: Trial, n_nodes: int) -> None:
+    def carries(node: NodeEffect) -> bool:
+        return node.effect * one.effect > 0
+
+    leading = [node for node in one.nodes if carries(node)][:n_nodes]
+    against = [node for node in one.nodes if node.effect * one.effect < 0][-max(1, n_nodes // 3) :]
+    longest = max((abs(node.effect) for node in (*leading, *against)), default=0.0)
+    width = max(4, min(40, out.width - 26))
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
+    grid.add_column("node", no_wrap=True)
+    for column in ("nats", "share"):
+        grid.add_column(column, justify="right", no_wrap=True)
+    grid.add_column("", no_wrap=True, overflow="crop")
+    for node in (*leading, *against):
+        sign, colour = ("█", "cyan") if carries(node) else ("░", "magenta")
+        bar = Text(sign * max(1, round(width * abs(node.effect) / longest)), style=colour)
+        grid.add_row(node_name(node.layer, node.head), f"{node.effect:+z.3f}", _share(one, node.effect), bar)
+    out.print(grid)
+    line("█ carries the effect  ░ works against it. Nodes act through each other: shares overlap, they do not add up.")
+
+
+def _sets(one: Trial) -> None:
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
+    grid.add_column("\ntogether", no_wrap=True)
+    for column in ("effect lost\nwithout them", "effect left\nwith them alone"):
+        grid.add_column(column, justify="right", no_wrap=True)
+    for nodes in one.sets:
+        name = "all nodes" if nodes.size == one.n_nodes else f"first {nodes.size}"
+        parts = (f"{nats:+z.3f} {_share(one, nats):>5}" for nats in (nodes.necessity, nodes.sufficiency))
+        grid.add_row(name, *parts)
+    line("")
+    out.print(grid)
+    line("Without them: they take their values from the second prompt. Alone: every other node does.\n")
+
+
+def _share(one: Trial, nats: float) -> str:
+    share = one.share(nats)
+    return "–" if share is None else f"{share:z.0%}"
+
+
+def _percent(probability: float) -> str:
+    percent = 100 * probability
+    return f"{percent:.1f} %" if percent >= 0.1 else f"{percent:.3f} %" if percent >= 0.001 else "<0.001 %"

@@ -23,9 +23,9 @@ LENS, ATTENTION, PROBE, SHUFFLED = "logit lens", "attention to the slot", "probe
 CLASSES = ("universal", "shared", "language-specific")
 PANELS = {
     LENS: "Logit lens: effect by layer,\nshare of the language's largest",
-    ATTENTION: "Attention to the slot:\nthe layer's highest head",
-    PROBE: "Probe by layer:\nshare right",
-    SHUFFLED: "Probe by layer:\nshare right",
+    ATTENTION: "Attention to the group's words:\nthe layer's highest head",
+    PROBE: "Probe for the group by layer:\nshare right (0.5 is guessing)",
+    SHUFFLED: "Probe for the group by layer:\nshare right (0.5 is guessing)",
 }
 SERIES = {LENS: "measured", ATTENTION: "measured", PROBE: "measured", SHUFFLED: "shuffled labels"}
 

@@ -367,10 +367,15 @@ def _observations(one: Seen) -> tuple[Block, ...]:
     if not len(lines):
         return ()
     text = (
-        "Watched, not changed: nothing here shows that the model uses what is seen. The logit lens reads the answer "
-        "from the model's state after each layer. Attention is that of the head that looks at the slot most, by layer. "
-        "A probe is a small classifier on the state after a layer; with shuffled labels it shows what guessing gives. "
-        "Thin lines are languages, thick lines their median."
+        "Watched, not changed: nothing here shows that the model uses what is seen. The logit lens asks what the model "
+        "would answer if it stopped after a layer: how much of the difference between the item's two groups could be "
+        "read off there. Attention is the share of its view that the model, at the end of the prompt, has on the words "
+        "that name the group, for the part of each layer that looks there most. A probe is a small program that is "
+        "shown the model's state after a layer and told which of the item's two groups the prompt was about; it then "
+        "has to say so itself for prompts made from other templates. Guessing is right half of the time (0.5). With "
+        "shuffled labels the two groups have changed places in templates drawn at random, so that there is nothing to "
+        "learn: a probe tells something only where it is well above that line. With few templates a probe often learns "
+        "nothing though the model does tell the groups apart. Thin lines are languages, thick lines their median."
     )
     return (
         Heading(text=OBSERVATIONS, level=2),

@@ -41,6 +41,8 @@ def called(monkeypatch, capsys, *words: str) -> tuple[int, str, str]:
         (["show", "nothing-like-this", "--runs", "."], 67, "fits no run"),
         (["weigh", "last", "--runs", "nowhere"], 67, "no runs here"),
         (["models", "show", "./no-such.gguf"], 66, "no such file"),
+        (["try", "The nurse said", "--answers", " she", " he"], 64, "no slot"),
+        (["try", "The {nurse|cook} said", "--answers", " she|", " he"], 64, "an alternative is empty"),
     ],
 )
 def test_an_error_is_one_line_with_a_way_out_and_its_exit_code(monkeypatch, capsys, words, code, said):
@@ -93,6 +95,24 @@ def test_stopping_by_the_keyboard_says_that_the_same_command_goes_on(tmp_path):
     )
     assert done.returncode == 130
     assert done.stderr.strip().splitlines()[-1].startswith("stopped; the same command goes on")
+
+
+def test_try_asks_one_pair_of_a_model_and_shows_it_or_gives_the_record(monkeypatch, capsys, tmp_path):
+    model = str(tiny_model_folder(tmp_path / "model", "llama"))
+    words = ["try", "The {nurse|cook} said", "--answers", " she| they", " he", "--model", model]
+    code, out, _ = called(monkeypatch, capsys, *words, "--nodes", "3")
+    assert code == 0
+    assert "the odds of ‘she’ or ‘they’ against ‘he’ are" in out
+    assert "One pair is an anecdote" in out
+    code, out, _ = called(monkeypatch, capsys, *words, "--json")
+    record = json.loads(out)
+    assert code == 0
+    assert record["answers"] == [[" she", " they"], [" he"]]
+    assert len(record["nodes"]) == record["n_nodes"] == 15
+    words[3] = " he"
+    code, out, err = called(monkeypatch, capsys, *words)
+    assert (code, out) == (64, "")
+    assert "' he' competes with itself" in err.splitlines()[-1]
 
 
 def test_show_json_is_findings_json(monkeypatch, capsys, runs):
@@ -149,7 +169,7 @@ def test_import_show_and_lint_a_published_set(monkeypatch, capsys, tmp_path):
 
 def test_every_command_has_help_with_its_purpose(monkeypatch, capsys):
     names = [command.name or command.callback.__name__ for command in app.registered_commands]
-    assert {"run", "gather", "weigh", "report", "show", "doctor"} <= set(names)
+    assert {"run", "gather", "weigh", "report", "show", "try", "doctor"} <= set(names)
     for name in names:
         code, out, _ = called(monkeypatch, capsys, name, "-h")
         assert code == 0

@@ -14,7 +14,7 @@ from audit.measures.circuits import (
     circuit_transfer,
     screening_error,
 )
-from audit.measures.competence import bits_per_byte, competence
+from audit.measures.competence import bits_per_byte, competence, failed_competence
 from audit.measures.culture import MARGIN_BITS, culture_knowledge, knowledge_diversity, knowledge_gap
 from audit.measures.judgement import (
     content_tracking,
@@ -33,7 +33,7 @@ from audit.measures.stereotype import (
 from audit.measures.view import View, prepare
 from audit.records import Evidence, Measurement
 
-__all__ = ["MEASURES", "Measure", "measure", "prepare"]
+__all__ = ["MEASURES", "Measure", "failed_competence", "measure", "prepare"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ import numpy as np
 
 from audit.errors import TooFewItems
 from audit.measures.statistics import LEVEL, binomial_interval, binomial_p, clustered_mean
-from audit.measures.view import Cube, View, mean_by, measured, undefined
-from audit.records import Estimate, Kind, Measurement, Scope, Undefined
+from audit.measures.view import Cube, View, mean_by, measured, prepare, undefined
+from audit.records import Estimate, Evidence, Kind, Measurement, Scope, Undefined
 from audit.suites.languages import language_name
 
 BAR = 0.75  # share of items that a readable language gets right
@@ -60,6 +60,12 @@ def _competence(view: View, cube: Cube, language: str) -> Measurement:
 def passes(result: Estimate | Undefined) -> bool:
     """The bar: three quarters right, and more than guessing even at the lower exact 95 % bound."""
     return isinstance(result, Estimate) and result.value >= BAR and result.low > GUESSING
+
+
+def failed_competence(evidence: Evidence) -> tuple[str, ...]:
+    """The languages that were asked and do not pass; one that was not asked has not failed."""
+    failed = {found.scope.language for found in competence(prepare(evidence)) if not passes(found.result)}
+    return tuple(sorted(failed))
 
 
 # One view is asked by every measure; a weak key lets it go with the view.

@@ -7,8 +7,6 @@ inside a shard depend on its content alone, so a shard that is computed again ha
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -17,6 +15,7 @@ from audit.models import AuditedModel
 from audit.models.spelling import Refused
 from audit.observe.scoring import score
 from audit.records import Item, ModelRecord, Suite
+from audit.runs import content_key
 
 # Small enough that a killed run loses little, large enough that batches fill.
 ITEMS_PER_SHARD = 64
@@ -54,23 +53,10 @@ def plan_shards(suites: Sequence[Suite], *, model: ModelRecord, versions: Mappin
             items = tuple(group)
             for start in range(0, len(items), ITEMS_PER_SHARD):
                 some = items[start : start + ITEMS_PER_SHARD]
-                key = _key(some, model=model, versions=versions)
+                asked = [[item.id, [asdict(ask) for ask in item.asks]] for item in some]
+                key = content_key(model, versions=versions, content={"items": asked})
                 shards.append(Shard(suite=suite.record.name, language=language, items=some, key=key))
     return tuple(shards)
-
-
-def _key(items: Sequence[Item], *, model: ModelRecord, versions: Mapping[str, str]) -> str:
-    content = {
-        "weights": model.weights_sha256,
-        "tokenizer": model.tokenizer_sha256,
-        "config": model.config_sha256,
-        "dtype": model.dtype,
-        "device": model.device,
-        "versions": dict(versions),
-        "items": [[item.id, [asdict(ask) for ask in item.asks]] for item in items],
-    }
-    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def score_shard(audited: AuditedModel, shard: Shard) -> ShardResult:
