@@ -185,7 +185,7 @@ def _sets(one: Trial) -> None:
         grid.add_column(column, justify="right", no_wrap=True)
     for nodes in one.sets:
         name = "all nodes" if nodes.size == one.n_nodes else f"first {nodes.size}"
-        parts = (f"{nats:+z.3f} {_share(one, nats):>5}" for nats in (nodes.necessity, nodes.sufficiency))
+        parts = (f"{nats:+z.3f} {_share(one, nats):>6}" for nats in (nodes.necessity, nodes.sufficiency))
         grid.add_row(name, *parts)
     line("")
     out.print(grid)
@@ -194,7 +194,7 @@ def _sets(one: Trial) -> None:
 
 def _share(one: Trial, nats: float) -> str:
     share = one.share(nats)
-    return "–" if share is None else f"{share:z.0%}"
+    return "–" if share is None else f"{100 * share:z.0f} %"
 
 
 def _percent(probability: float) -> str:

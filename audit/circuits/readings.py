@@ -102,7 +102,7 @@ def _seen(batches: Sequence[Batch], items: Mapping[str, Item]) -> _Seen:
     shares = [attention_to_slot(batch) for batch in batches]
     known = [share.double().cpu().numpy() for share in shares if share is not None]
     attention = np.concatenate(known) if len(known) == len(batches) else None
-    # The order of batches must not decide how sums are rounded, nor which labels are drawn.
+    # The order of batches must not decide how sums are rounded.
     order = sorted((name, row) for row, name in enumerate(names) if _counts(items[name]))
     rows = [row for _, row in order]
     return _Seen(

@@ -135,6 +135,18 @@ def test_the_lens_is_the_final_norm_and_the_unembedding_on_each_layers_stream(ll
     assert logit_lens(batch)[:, 0].tolist() == pytest.approx(expected.tolist(), abs=1e-4)
 
 
+@torch.no_grad()
+def test_probes_read_what_leaves_each_layer_at_the_last_position(audited, replay):
+    """Its slow twin: each prompt run whole by itself; of unequal lengths, with continuations behind some."""
+    pairs = PAIRS[::2]
+    found = readings._streams(Batch.of(replay, pairs))
+    assert found.shape[:3] == (len(pairs), 2, audited.adapter.n_layers)
+    for pair, of_pair in zip(pairs, found, strict=True):
+        for prompt, layers in zip((pair.base, pair.counterpart), of_pair, strict=True):
+            ends = [out.reshape(-1, out.shape[-1])[-1] for out in outputs(audited, audited.adapter.layers, prompt)]
+            assert layers == pytest.approx(torch.stack(ends).numpy(), rel=1e-4, abs=1e-3)
+
+
 # --- attention -----------------------------------------------------------------------------------
 
 
@@ -167,7 +179,7 @@ def test_attention_is_the_softmax_of_each_heads_own_scores(llama):
 @torch.no_grad()
 def test_attention_equals_what_a_plain_forward_hands_out(audited, replay, start):
     """Windows, caps, norms of queries, keys of several heads, any layout: whole unpadded prompts through the model."""
-    pairs = [pair for pair in PAIRS if pair.base[pair.shared : len(pair.base) - pair.suffix]]
+    pairs = [pair for pair in PAIRS[::2] if pair.base[pair.shared : len(pair.base) - pair.suffix]]
     pairs = [pair for pair in pairs if pair.counterpart[pair.shared : len(pair.counterpart) - pair.suffix]]
     found = attention_to_slot(Batch.of(replay, pairs, start=start))
     assert found is not None
@@ -289,6 +301,21 @@ def test_a_probe_never_sees_a_template_in_training_and_test():
         fold=np.array(list(readings.folds([one.template for one in by_heart]).values())),
     )
     assert leaked.mean() > 0.9
+
+
+def test_items_of_one_template_change_places_together_and_the_truth_stays():
+    labels = readings._labels(["t0", "t1", "t0", "t1"], seed=[0])
+    assert np.array_equal(labels[:2], labels[2:])
+    assert (labels[:, 0] == 1).all()
+    assert set(labels[:, 1:].ravel()) == {-1.0, 1.0}
+
+
+def test_the_order_of_items_changes_nothing():
+    x, items = streams(24, planted=0.0), [item(f"i{n}", template=f"t{n // 2}") for n in range(24)]
+    order = np.random.default_rng(0).permutation(24)
+    right, _ = probe(x, items, seed=0)
+    mixed, _ = probe(x[order], [items[n] for n in order], seed=0)
+    assert mixed.ravel().tolist() == pytest.approx(right.ravel().tolist(), abs=1e-12)
 
 
 def test_folds_are_whole_templates_of_like_number():
