@@ -28,6 +28,10 @@ class ModelError(AuditError):
     exit_code = 66
 
 
+class UnsupportedModelError(ModelError):
+    """A model works, but its layers are built so that they cannot be looked into rightly."""
+
+
 class RunError(AuditError):
     """A run folder or a cached shard is incomplete, damaged or of another version."""
 

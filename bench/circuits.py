@@ -82,7 +82,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--out", type=Path, help="results file to write the part `circuits` of")
     parser.add_argument("--full", action="store_true", help="time every patch and repeat everything: about 20 minutes")
-    parser.add_argument("--quick", action="store_true", help="one repeat, one thread, smallest samples: is it all right?")
+    parser.add_argument(
+        "--quick", action="store_true", help="one repeat, one thread, smallest samples: is it all right?"
+    )
     parser.add_argument("--models", nargs="+", default=MODELS, metavar="NAME")
     parser.add_argument("--threads", nargs="+", type=int, metavar="N")
     parser.add_argument("--worker", choices=("costs", "memory"), help=argparse.SUPPRESS)
@@ -250,7 +252,9 @@ class Bench:
         """
         answer, foil = self._word(ANSWER)[0], self._word(FOIL)[0]
         del task
-        last = [self.audited.model(torch.tensor([p.base]), use_cache=False, logits_to_keep=1).logits for p in self.pairs]
+        last = [
+            self.audited.model(torch.tensor([p.base]), use_cache=False, logits_to_keep=1).logits for p in self.pairs
+        ]
         return torch.stack([logits[0, -1, answer] - logits[0, -1, foil] for logits in last])
 
     def _record(self, start: Start, plain: torch.Tensor) -> Batch:

@@ -57,7 +57,9 @@ def revision() -> str | None:
     if git is None or not (ROOT / ".git").exists():
         return None
     try:
-        commit, changed = (_said(git, *words) for words in (("rev-parse", "--short", "HEAD"), ("diff", "HEAD", "--stat")))
+        commit, changed = (
+            _said(git, *words) for words in (("rev-parse", "--short", "HEAD"), ("diff", "HEAD", "--stat"))
+        )
     except subprocess.CalledProcessError:
         return None
     return commit + ("+" if changed else "")

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from audit.circuits.patching import CHUNK_TOKENS, TOLERANCE, WALK_TOKENS, Batch, opposite
 from audit.circuits.readers import LayerReaders, Readers, Seen, written
 from audit.circuits.replay import Tails
-from audit.errors import ModelError, UsageError
+from audit.errors import UnsupportedModelError, UsageError
 from audit.records import EDGE_COLUMNS, MLP, node_name
 
 # Where between the counterpart's and the base's embeddings gradients are taken, with m steps: the counterpart's end and
@@ -114,7 +114,7 @@ def edge_scores(
         readers: of the batch's model; None builds them.
 
     Raises:
-        ModelError: the architecture's readers are not found, or running them does not give the margins recorded.
+        UnsupportedModelError: the architecture's readers are not found, or running them does not give the margins recorded.
         UsageError: the batch was recorded at the last token alone, or no step is asked for.
     """
     if steps < 1:
@@ -353,7 +353,7 @@ def _reader_gradients(
 def _require_margins(batch: Batch, work: _Work, margins: Tensor) -> None:
     apart = float((margins - work.expected).abs().nan_to_num(0).max())
     if not apart <= TOLERANCE.get(batch.replay.dtype, _HALF_TOLERANCE) or not bool(margins.isfinite().all()):
-        raise ModelError(
+        raise UnsupportedModelError(
             f"{batch.replay.adapter.architecture}: with keys and values of every query head's own, margins are "
             f"{apart:.2g} nats off; edges of this architecture are not supported"
         )
@@ -377,7 +377,7 @@ def path_effects(batch: Batch, paths: Sequence[Path], *, readers: Readers | None
         readers: of the batch's model; None builds them.
 
     Raises:
-        ModelError: the architecture's readers are not found.
+        UnsupportedModelError: the architecture's readers are not found.
         UsageError: a path that the model does not have.
     """
     _require_whole_tails(batch)

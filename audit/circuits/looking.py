@@ -91,7 +91,7 @@ class Looker:
         """Every node's estimated effect on each item of a portion, and the items that cannot be patched rightly.
 
         Raises:
-            ModelError: the model's layers cannot be replayed, or do not give its own margins.
+            UnsupportedModelError: the model's layers cannot be replayed, or do not give its own margins.
         """
         kept = self._kept([portion], {"look": "screen"}, lambda: self._screen(portion))
         effects = np.array(kept["effects"], dtype=float).reshape(len(kept["items"]), *kept["shape"])

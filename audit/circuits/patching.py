@@ -19,7 +19,7 @@ from torch import Tensor
 
 from audit.circuits.pairs import Pair, Start
 from audit.circuits.replay import Replay, Tails
-from audit.errors import ModelError
+from audit.errors import UnsupportedModelError
 
 # A set of nodes: (layers, heads + 1) with the MLP in the last column.
 Nodes = NDArray[np.bool_]
@@ -69,7 +69,7 @@ class Batch:
         """Run both sides of some pairs and keep what their layers computed.
 
         Raises:
-            ModelError: the replayed layers do not give the model's own margins.
+            UnsupportedModelError: the replayed layers do not give the model's own margins.
         """
         tails, other = replay.tails(pairs, start=start)
         base, counterpart = record(replay, tails), record(replay, other)
@@ -306,12 +306,12 @@ def check(batch: Batch, plain: Float[Tensor, " b"]) -> None:
     """Refuse a batch whose base margins are not those of plain forwards of the same pairs.
 
     Raises:
-        ModelError: naming the pair and the difference.
+        UnsupportedModelError: naming the pair and the difference.
     """
     worst = int((batch.base.margins - plain).abs().argmax())
     apart = float((batch.base.margins[worst] - plain[worst]).abs())
     if not apart <= TOLERANCE.get(batch.replay.dtype, _HALF_TOLERANCE):
-        raise ModelError(
+        raise UnsupportedModelError(
             f"{batch.replay.adapter.architecture}: layers run one by one give another margin for "
             f"{batch.pairs[worst].item} ({apart:.2g} nats apart); circuits of this architecture are not supported"
         )

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from audit.circuits.replay import Replay, Tails
-from audit.errors import ModelError
+from audit.errors import UnsupportedModelError
 from audit.models.adapter import INNER_ATTENTION, Adapter
 
 EPSILONS = ("variance_epsilon", "eps", "epsilon")  # what norms call theirs
@@ -42,7 +42,7 @@ class Norm:
         """The closed form of a norm, told apart by what it does to random vectors and checked against autograd.
 
         Raises:
-            ModelError: it does something else.
+            UnsupportedModelError: it does something else.
         """
         weight, bias = getattr(module, "weight", None), getattr(module, "bias", None)
         epsilon = next((getattr(module, name) for name in EPSILONS if hasattr(module, name)), None)
@@ -89,9 +89,11 @@ def _alike(found: Tensor, expected: Tensor) -> bool:
     return bool((found - expected).abs().max() <= tolerance * expected.abs().max())
 
 
-def _unknown_norm(module: nn.Module, architecture: str) -> ModelError:
+def _unknown_norm(module: nn.Module, architecture: str) -> UnsupportedModelError:
     kind = type(module).__name__
-    return ModelError(f"{architecture}: {kind} is neither an RMSNorm nor a LayerNorm; edges are not supported")
+    return UnsupportedModelError(
+        f"{architecture}: {kind} is neither an RMSNorm nor a LayerNorm; edges are not supported"
+    )
 
 
 @dataclass(eq=False)
@@ -223,7 +225,7 @@ class Readers:
     """All readers of a model; to be built once.
 
     Raises:
-        ModelError: a projection, a norm or what a layer adds to the residual stream is not as the closed form has it.
+        UnsupportedModelError: a projection, a norm or what a layer adds to the residual stream is not as the closed form has it.
     """
 
     def __init__(self, replay: Replay) -> None:
@@ -244,7 +246,7 @@ class Readers:
             except RuntimeError:  # shapes that do not fit
                 same = False
         if not same:
-            raise ModelError(
+            raise UnsupportedModelError(
                 f"{self.adapter.architecture}: attention does not take keys and values of every query head's own; "
                 "edges are not supported"
             )
@@ -299,9 +301,13 @@ def _projections(adapter: Adapter, layer: int) -> tuple[nn.Module, tuple[nn.Modu
         return attention, (fused,)
     split = tuple(getattr(attention, name, None) for name in SPLIT)
     if [getattr(one, "out_features", None) for one in split] != [width, shared, shared]:
-        raise ModelError(f"{adapter.architecture}: attention has no projections to q, k and v; edges are not supported")
+        raise UnsupportedModelError(
+            f"{adapter.architecture}: attention has no projections to q, k and v; edges are not supported"
+        )
     if shared != width and not hasattr(attention, "num_key_value_groups"):
-        raise ModelError(f"{adapter.architecture}: attention does not say how it groups heads; edges are not supported")
+        raise UnsupportedModelError(
+            f"{adapter.architecture}: attention does not say how it groups heads; edges are not supported"
+        )
     return attention, tuple(one for one in split if one is not None)
 
 
@@ -315,7 +321,9 @@ def _layer(
         module = next((one for one in layer.children() if calls.gave.get(one) is read and one not in parts), None)
         if module is None:
             what = "attention" if reader is outer else "MLP"
-            raise ModelError(f"{adapter.architecture}: its {what} does not read a norm; edges are not supported")
+            raise UnsupportedModelError(
+                f"{adapter.architecture}: its {what} does not read a norm; edges are not supported"
+            )
         return Norm.of(module, architecture=adapter.architecture)
 
     def norm_after(writer: nn.Module) -> nn.Module | None:
@@ -356,7 +364,9 @@ def _require_sum(
         (calls.gave[layer], leaving),
     )
     if not all(_alike(found, expected) for found, expected in compared):
-        raise ModelError(f"{architecture}: a layer does not add its parts' outputs unchanged; edges are not supported")
+        raise UnsupportedModelError(
+            f"{architecture}: a layer does not add its parts' outputs unchanged; edges are not supported"
+        )
 
 
 @torch.no_grad()

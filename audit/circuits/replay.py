@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from audit.circuits.pairs import Pair, Start
-from audit.errors import ModelError
+from audit.errors import UnsupportedModelError
 from audit.models.adapter import Adapter
 from audit.models.likelihood import log_normaliser
 
@@ -105,7 +105,7 @@ class Replay:
     """Runs an adapter's layers.
 
     Raises:
-        ModelError: a layer takes no key-value cache, or its attention does more after its output projection.
+        UnsupportedModelError: a layer takes no key-value cache, or its attention does more after its output projection.
     """
 
     def __init__(self, adapter: Adapter) -> None:
@@ -116,7 +116,9 @@ class Replay:
         self._signature = signature
         self._cache = next((name for name in CACHES if name in signature.parameters), "")
         if not self._cache:
-            raise ModelError(f"{adapter.architecture}: its layers take no key-value cache; circuits are not supported")
+            raise UnsupportedModelError(
+                f"{adapter.architecture}: its layers take no key-value cache; circuits are not supported"
+            )
         self._windows = tuple(_window(attention) for attention in adapter.attentions)
         self._layer_tuple, self._attention_tuple = self._probe()
 
@@ -139,7 +141,7 @@ class Replay:
                 adapter.hidden(torch.zeros(1, 2, dtype=torch.long, device=self.device))
         attention = seen["attention"] if isinstance(seen["attention"], Tensor) else seen["attention"][0]
         if not torch.equal(attention, seen["projected"]):
-            raise ModelError(
+            raise UnsupportedModelError(
                 f"{adapter.architecture}: its attention goes on after its output projection; circuits are not supported"
             )
         return tuple(0 if isinstance(seen[name], Tensor) else len(seen[name]) for name in ("layer", "attention"))  # type: ignore[return-value]
@@ -179,7 +181,9 @@ class Replay:
         for layer in range(adapter.n_layers):
             x = self._call(layer, x, {**calls[layer], "attention_mask": masks[layer], self._cache: recorder})
         if set(recorder.recorded) != set(range(adapter.n_layers)):
-            raise ModelError(f"{adapter.architecture}: its layers share keys and values; circuits are not supported")
+            raise UnsupportedModelError(
+                f"{adapter.architecture}: its layers share keys and values; circuits are not supported"
+            )
         recorded = [recorder.recorded[layer] for layer in range(adapter.n_layers)]
         return [keys for keys, _ in recorded], [values for _, values in recorded]
 

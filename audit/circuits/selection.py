@@ -38,11 +38,10 @@ def folds_of(topics: Mapping[str, str]) -> dict[str, int]:
     by_topic: dict[str, list[str]] = {}
     for template in sorted(topics, key=_digest):
         by_topic.setdefault(topics[template], []).append(template)
-    first = 0
-    for _, templates in sorted(by_topic.items()):
+    for topic, templates in by_topic.items():
+        first = int(_digest(topic), 16)
         for number, template in enumerate(templates):
             folds[template] = (first + number) % N_FOLDS
-        first += len(templates)
     return folds
 
 

@@ -38,7 +38,7 @@ from audit.circuits.selection import (
     ranking,
     turned,
 )
-from audit.errors import ModelError
+from audit.errors import UnsupportedModelError
 from audit.progress import Reporter
 from audit.records import (
     CIRCUIT_COLUMNS,
@@ -150,7 +150,7 @@ def study(
     portions = plan(suite, margins)
     try:
         return _Study(suite.record.name, portions, looker, depth, readable, reporter).run()
-    except ModelError as cannot:
+    except UnsupportedModelError as cannot:
         reporter.say(f"not looked inside: {cannot}")
         excluded = [(one.language, item.id, str(cannot)) for one in portions for item in one.items]
         return Study(
@@ -164,8 +164,10 @@ def study(
 
 
 def plan(suite: Suite, margins: Mapping[tuple[str, str], tuple[float, float]]) -> tuple[Portion, ...]:
-    """Portions of the suite's items that were scored and are not held back, the same whatever else is run."""
-    folds = folds_of({item.template: "" if item.control else item.topic for item in suite.items})
+    """Portions of the suite's items that were scored and are not held back, the same whatever other suites are run."""
+    # A template that somebody put under two topics has the first, whatever the order of items.
+    topics = sorted((item.template, "" if item.control else item.topic) for item in suite.items)
+    folds = folds_of(dict(reversed(topics)))
 
     def place(item: Item) -> tuple[str, bool, int]:
         return item.language, item.control, folds[item.template]
@@ -222,13 +224,13 @@ class _Study:
             for portion in items.portions:
                 self._judge(items, portion, circuits)
                 self.reporter.advance(len(portion.items))
-        self._stage("edges and readings", total=len(found) + 1)
+        self._stage("edges and readings", total=len(found) + 1, unit="circuits")
         self._describe(found, circuits)
         return self._tables(found, drawn_of=dict.fromkeys(found, drawn), circuits=circuits)
 
-    def _stage(self, name: str, *, controls: bool = True, total: int | None = None) -> None:
+    def _stage(self, name: str, *, controls: bool = True, total: int | None = None, unit: str = "items") -> None:
         items = sum(len(portion.items) for portion in self.portions if controls or not portion.control)
-        self.reporter.stage(f"looking inside: {name}", total=items if total is None else total, unit="items")
+        self.reporter.stage(f"looking inside: {name}", total=items if total is None else total, unit=unit)
 
     # --- every node ---------------------------------------------------------------------------
 
@@ -346,10 +348,12 @@ class _Study:
                 asked = [(one, size) for one in ranked for size in _sizes(rankings[one])]
                 looks = [Look(as_nodes(rankings[one], size=size, shape=self.shape)) for one, size in asked]
                 own = items.total[items.place[portion]]
+                # Languages weigh alike in what is chosen over all.
+                weights = {one: 1 / int(items.choosing(one[1]).sum()) for one in ranked}
                 for (one, size), effects in zip(asked, self.looker.effects(portion, looks), strict=True):
-                    lost[one][size] = lost[one].get(size, 0.0) + float(turned(effects, own).sum())
+                    lost[one][size] = lost[one].get(size, 0.0) + weights[one] * float(turned(effects, own).sum())
                 for one in ranked:
-                    total[one] += float(np.abs(own).sum())
+                    total[one] += weights[one] * float(np.abs(own).sum())
                 self.reporter.advance(len(portion.items))
         kept = {one: kept_size(lost[one], total[one]) for one in rankings if lost[one]}
         for circuit, fold in rankings:
@@ -408,7 +412,7 @@ class _Study:
                     table = self.looker.edges(portions, nodes, most=MOST_EDGES)
                     self.rows.edges.append(table.assign(suite=self.suite, language=circuit))
                 self.reporter.advance(1)
-        except ModelError as cannot:  # circuits do not rest on edges
+        except UnsupportedModelError as cannot:  # circuits do not rest on edges
             self.reporter.say(f"no edges: {cannot}")
         for language, items in found.items():
             table = self.looker.readings([portion for portion in items.portions if not portion.control])
@@ -482,7 +486,7 @@ def _node_rows(suite: str, language: str, items: _Items, drawn: Nodes) -> pd.Dat
             "head": np.tile(np.where(columns == n_columns - 1, MLP, columns), n_items),
             "screened": items.screened.ravel(),
             "exact": items.exact.ravel(),
-            "drawn": np.tile(drawn.ravel(), n_items),
+            "drawn": (~items.control[:, None] & drawn.ravel()).ravel(),
         }
     )
 

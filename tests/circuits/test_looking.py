@@ -503,7 +503,6 @@ def test_readers_that_are_not_known_leave_the_circuits(whole, tmp_path, monkeypa
         pd.testing.assert_frame_equal(getattr(found, name), getattr(whole.found, name), check_exact=True)
 
 
-@pytest.mark.xfail(strict=True, reason="any ModelError is taken for a model that cannot be looked into")
 def test_a_model_that_cannot_be_loaded_is_an_error_not_an_empty_study(whole, tmp_path):
     """Files that changed while the run was prepared must stop the run: empty tables would stand for ever."""
 

@@ -686,7 +686,6 @@ def circuits_of(found: Study, circuit: str) -> list[int]:
 # --- what is not yet so --------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="sizes of the circuit over all are chosen in nats summed over all items")
 def test_how_much_of_the_circuit_over_all_is_kept_weighs_languages_alike():
     """As above with 5 nats: of the mean over languages, (1 + 5) / 2, the first node (1, 1) carries 5 / 6: enough.
 
@@ -695,7 +694,6 @@ def test_how_much_of_the_circuit_over_all_is_kept_weighs_languages_alike():
     assert circuit_of(uneven(chinese=5.0), POOLED, 0)["kept"].sum() == 1
 
 
-@pytest.mark.xfail(strict=True, reason="the fold that a topic begins with follows from the templates before it")
 def test_a_template_added_to_one_topic_leaves_the_folds_of_another():
     """Promised by the docstring of folds_of."""
     gender = dict.fromkeys(("g1", "g2", "g3"), "gender")
@@ -704,7 +702,6 @@ def test_a_template_added_to_one_topic_leaves_the_folds_of_another():
     assert {name: after[name] for name in gender} == {name: before[name] for name in gender}
 
 
-@pytest.mark.xfail(strict=True, reason="controls are marked as drawn and never patched")
 def test_only_nodes_that_were_patched_are_drawn(whole):
     """Promised by the column: "patched because it was drawn at random"."""
     nodes = whole[0].nodes
