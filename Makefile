@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MODEL ?= gemma-3-270m
 
-.PHONY: help audit test check install clean
+.PHONY: help audit test check bench install clean
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -20,6 +20,11 @@ check: $(READY) ## formatting, lint, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(READY) ## what circuits cost, beside other tools (installs those apart, 6 GB; half an hour); rewrites the tables
+	$(BIN)/python -m bench.circuits --out bench/results.json
+	$(BIN)/python -m bench.peers --out bench/results.json
+	$(BIN)/python -m bench.table bench/results.json
 
 install: $(READY) ## only set up
 

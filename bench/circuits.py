@@ -1,15 +1,15 @@
 """What looking for circuits costs: time in plain forwards, and memory.
 
-    python -m bench.circuits [--json] [--full | --quick] [--out bench/results.json] [--models NAME ...] [--threads N ...]
+    python -m bench.circuits [--json] [--full | --quick] [--out FILE] [--models NAME ...] [--threads N ...]
 
 The unit F is that of `bench.peers`: one plain transformers forward of the base prompts of the sixteen reference pairs,
 whole and unpadded, with the logits of every position, in the same process, before or after each repeat. One thread is
 counted in CPU seconds, as the peers are; more threads in wall seconds, so the machine has to be idle. `F_last` is the
 same forward with the logits of the last position alone.
 
-Ours goes through the public functions with all their checks. Each analysis runs in a process of its own, forked from one
-that has the model loaded: its peak memory is its own. Without --full, patches of heads are timed on every n-th node and
-scaled; the recording of both runs is not scaled. Progress goes to stderr.
+Ours goes through the public functions with all their checks. Each analysis runs in a process of its own, forked from
+one that has the model loaded: its peak memory is its own. Without --full, patches are timed in some layers, spread
+evenly, and scaled; the recording of both runs is not scaled. Progress goes to stderr.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ MODELS = ("smollm2-135m", "gemma-3-270m")
 THREADS = (1, 2)
 STEPS = 5
 REPEATS = 3
-FORWARDS = 2  # before, between and after the repeats
+FORWARDS = 1  # after each repeat; before the first they would hide its peak memory
+QUICK_LAYERS = 2
 
 Mode = Literal["quick", "normal", "full"]
 Seconds = tuple[float, float]  # wall, CPU
@@ -60,17 +61,16 @@ class Task:
     start: Start = "difference"
     nodes: Literal["heads", "MLPs", "all"] | None = None
     gradients: Literal["screening", "edges"] | None = None
-    # Every n-th node is timed unless --full; n shares no factor with the heads of a layer, so that all kinds occur.
-    stride: int = 1
+    layers: int | None = None  # so many are timed unless --full, an even number; None: all
     repeats: int = REPEATS  # unless --full, which repeats everything
 
 
 TASKS = (
-    Task(name="heads, all positions", nodes="heads", stride=5),
-    Task(name="heads, last position", nodes="heads", start="last", stride=5),
+    Task(name="heads, all positions", nodes="heads", layers=6),
+    Task(name="heads, last position", nodes="heads", start="last", layers=14),
     Task(name="MLPs, all positions", nodes="MLPs"),
-    Task(name="heads and MLPs, all positions", nodes="all", stride=7),
-    Task(name="heads, all positions, no shared prefix", nodes="heads", start="whole", stride=13),
+    Task(name="heads and MLPs, all positions", nodes="all", layers=4),
+    Task(name="heads, all positions, no shared prefix", nodes="heads", start="whole", layers=2),
     Task(name="screening of heads and MLPs, 5 steps", gradients="screening"),
     Task(name="edges, EAP-IG, 5 steps", gradients="edges"),
     Task(name="edges, EAP-IG, 5 steps, no shared prefix", gradients="edges", start="whole", repeats=1),
@@ -103,7 +103,7 @@ def main() -> None:
     elif not given.out:
         from bench.table import memory, ours
 
-        print("\n\n".join((ours(result), memory(result))))
+        print("\n\n".join((ours({"circuits": result}), memory({"circuits": result}))))
 
 
 def measure(models: Sequence[str], threads: Sequence[int], *, mode: Mode) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def _ask(part: str, model: str, n_threads: int, mode: Mode) -> list[dict[str, An
     command += [] if mode == "normal" else [f"--{mode}"]
     _tell(f"{model}, {n_threads} thread{'s' * (n_threads > 1)}: {part}")
     settings = {**os.environ, "OMP_NUM_THREADS": str(n_threads), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=settings, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 - ourselves
+    done = subprocess.run(command, cwd=ROOT, env=settings, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 - ourselves  # noqa: E501
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -183,7 +183,6 @@ class Bench:
         # Without padding: a plain forward for every length that occurs (one, for these pairs and SmolLM2).
         lengths = sorted({len(pair.base) for pair in self.pairs})
         self._prompts = [torch.tensor([p.base for p in self.pairs if len(p.base) == length]) for length in lengths]
-        self.loaded_bytes = psutil.Process().memory_info().rss
 
     def _word(self, text: str) -> tuple[int, ...]:
         return self.audited.encode(text)[len(self.audited.begin) :]
@@ -194,11 +193,11 @@ class Bench:
         """What an analysis costs, in seconds and F, and its peak memory."""
         n_threads = torch.get_num_threads()
         clock = 1 if n_threads == 1 else 0  # of wall and CPU seconds, the one that counts
-        sets, taken = self._sets(task), self._sets(task)
-        if mode != "full":
-            taken = sets[:: task.stride * (4 if mode == "quick" else 1)]
+        sets = self._sets(task)
+        n_timed = {"full": None, "normal": task.layers, "quick": QUICK_LAYERS}[mode]
+        taken = sets if n_timed is None else _of_layers(sets, spread(self.audited.adapter.n_layers, n_timed))
         scale = len(sets) / len(taken) if taken else 1.0
-        plain = self._plain_margins(task)
+        plain, loaded = self._plain_margins(), psutil.Process().memory_info().rss
         runs, units, lasts = [], list[list[Seconds]](), list[Seconds]()
         for _ in range({"full": REPEATS, "normal": task.repeats, "quick": 1}[mode]):
             recording, batch = _timed(lambda: self._record(task.start, plain))
@@ -227,7 +226,7 @@ class Bench:
             "F_last_seconds": statistics.median(one[clock] for one in lasts),
             "clock": ("wall", "CPU")[clock],
             "peak_rss_gb": peak / 1e9,
-            "above_model_gb": (peak - self.loaded_bytes) / 1e9,
+            "above_model_gb": (peak - loaded) / 1e9,
         }
 
     @torch.no_grad()
@@ -245,13 +244,12 @@ class Bench:
         return [nodes for nodes in self._nodes if bool(nodes[:, -1].any()) in wanted]
 
     @torch.no_grad()
-    def _plain_margins(self, task: Task) -> torch.Tensor:
+    def _plain_margins(self) -> torch.Tensor:
         """Of the pairs, from forwards that share nothing with what is measured: a run has them from its scoring.
 
-        One prompt at a time, which takes little memory.
+        One prompt at a time, which takes little memory; after it all weights are in memory.
         """
         answer, foil = self._word(ANSWER)[0], self._word(FOIL)[0]
-        del task
         last = [
             self.audited.model(torch.tensor([p.base]), use_cache=False, logits_to_keep=1).logits for p in self.pairs
         ]
@@ -274,6 +272,8 @@ class Bench:
 
     def peaks(self, point: Point) -> dict[str, Any]:
         """Peak memory of one analysis of made-up pairs, batched as a run batches them."""
+        self._plain_margins()
+        loaded = psutil.Process().memory_info().rss
         pairs = self._made_up(point.pairs, point.tokens)
         sets = self._made_up_sets(point.sets)
         for some in batches(pairs, start=point.start):
@@ -286,7 +286,7 @@ class Bench:
                 edge_scores(batch, steps=STEPS)
         peak = _peak_bytes()
         _tell(f"  {point}: {peak / 1e9:.2f} GB")
-        return {"peak_rss_gb": peak / 1e9, "above_model_gb": (peak - self.loaded_bytes) / 1e9}
+        return {"peak_rss_gb": peak / 1e9, "above_model_gb": (peak - loaded) / 1e9}
 
     def _made_up(self, n: int, tokens: int) -> list[Pair]:
         """Reference pairs with other first tokens: as many as asked for, of any length, no two with a common prefix."""
@@ -309,7 +309,7 @@ class Bench:
         return out
 
     def _made_up_sets(self, n: int) -> list[Nodes]:
-        """Random sets of nodes of the two top layers: quickly run, and layers run one by one need no more than these."""
+        """Random sets of nodes of the two top layers: quickly run, and one layer at a time needs no more memory."""
         random = np.random.default_rng(0)
         out = []
         for _ in range(n):
@@ -351,6 +351,22 @@ def points(mode: Mode) -> Iterator[Point]:
                 if not known and not slow:
                     sets = Point.sets if analysis == "patches" else 0
                     yield Point(analysis=analysis, pairs=n_pairs, sets=sets, tokens=tokens, start=start)  # type: ignore[arg-type]
+
+
+def spread(n_layers: int, n: int) -> list[int]:
+    """An even number of the layers, evenly spread and symmetric: on average they lie as deep as all layers do.
+
+    A patch costs in proportion to the layers above it, so the mean cost of theirs is that of all. All nodes of a layer
+    are taken together: they enter side by side, as in a whole run, and batches stay as large.
+    """
+    if n >= n_layers:
+        return list(range(n_layers))
+    lower = [int((number + 0.5) * n_layers / n) for number in range(n // 2)]
+    return [*lower, *(n_layers - 1 - layer for layer in reversed(lower))]
+
+
+def _of_layers(sets: Sequence[Nodes], layers: Sequence[int]) -> list[Nodes]:
+    return [nodes for nodes in sets if nodes[list(layers)].any()]
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Seconds, Any]:

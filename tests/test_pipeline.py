@@ -11,7 +11,7 @@ from tiny import tiny_model_folder
 
 from audit import cli, models, observe, pipeline
 from audit.circuits import Looker, looking
-from audit.errors import ModelError, RunError, UsageError
+from audit.errors import ModelError, RunError, UnsupportedModelError, UsageError
 from audit.pipeline import Request
 from audit.records import Kind
 from audit.runs import EVIDENCE_FILES, RunFolder, ShardCache
@@ -420,7 +420,7 @@ def test_a_model_that_cannot_be_replayed_is_audited_all_the_same(model, small, c
     """Each item is an exclusion of the circuits, with the reason; what was observed stands, and there is a report."""
 
     def cannot(_adapter):
-        raise ModelError("odd: its layers take no key-value cache; circuits are not supported")
+        raise UnsupportedModelError("odd: its layers take no key-value cache; circuits are not supported")
 
     monkeypatch.setattr(looking, "Replay", cannot)
     folder = pipeline.run(Request(model=model, suites=(small,)), runs=tmp_path / "runs")

@@ -114,7 +114,7 @@ def edge_scores(
         readers: of the batch's model; None builds them.
 
     Raises:
-        UnsupportedModelError: the architecture's readers are not found, or running them does not give the margins recorded.
+        UnsupportedModelError: its readers are not found, or running them does not give the margins recorded.
         UsageError: the batch was recorded at the last token alone, or no step is asked for.
     """
     if steps < 1:

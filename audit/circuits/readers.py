@@ -225,7 +225,7 @@ class Readers:
     """All readers of a model; to be built once.
 
     Raises:
-        UnsupportedModelError: a projection, a norm or what a layer adds to the residual stream is not as the closed form has it.
+        UnsupportedModelError: a projection, a norm or what a layer adds is not as the closed form has it.
     """
 
     def __init__(self, replay: Replay) -> None:

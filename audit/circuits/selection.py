@@ -31,17 +31,18 @@ class Ranked:
 def folds_of(topics: Mapping[str, str]) -> dict[str, int]:
     """Template -> fold, balanced within each topic, the same for every language.
 
-    Within a topic templates alternate in the order of a digest of their name, so that neither the order of a file nor
-    a later addition to another topic decides.
+    Within a topic templates alternate in the order of a digest of their name, so that the order of a file does not
+    decide.
     """
     folds = {}
     by_topic: dict[str, list[str]] = {}
     for template in sorted(topics, key=_digest):
         by_topic.setdefault(topics[template], []).append(template)
-    for topic, templates in by_topic.items():
-        first = int(_digest(topic), 16)
+    first = 0
+    for _, templates in sorted(by_topic.items()):
         for number, template in enumerate(templates):
             folds[template] = (first + number) % N_FOLDS
+        first += len(templates)  # topics of one template each are balanced too
     return folds
 
 

@@ -410,7 +410,7 @@ def caveats(trial: Trial) -> tuple[str, ...]:
     sides = trial.base, trial.counterpart
     if any(math.exp(side.logps[0]) + math.exp(side.logps[1]) < RARE for side in sides):
         said.append(
-            f"At least once both answers together have less than {100 * RARE:.0f} %: mostly the model says other things."
+            f"At least once both answers together have less than {100 * RARE:.0f} %: mostly it says other things."
         )
     flat = (one for alternatives in trial.answers for one in alternatives)
     said += [
@@ -423,8 +423,8 @@ def caveats(trial: Trial) -> tuple[str, ...]:
     carried = trial.share(trial.sets[-1].necessity)
     if carried is not None and abs(carried - 1) > 0.02:
         said.append(
-            f"All nodes together carry {100 * carried:.0f} %: the rest passes them by, from the words that differ straight to "
-            "the answer or through the places of the words."
+            f"All nodes together carry {100 * carried:.0f} %: the rest passes them by, from the words that differ "
+            "straight to the answer or through the places of the words."
         )
     if len(trial.nodes) < trial.n_nodes:
         patched = f"{len(trial.nodes)} of {trial.n_nodes} nodes were patched"

@@ -3,7 +3,7 @@
     python -m bench.peers --out bench/results.json [--model smollm2-135m] [--envs FOLDER] [--only NAME ...]
 
 An environment is made when its peer is first measured (1 to 2 GB, a minute or two each) and kept. A peer that fails
-leaves a row that says why. Progress goes to stderr; `python -m bench.peers.table FILE` prints the rows.
+leaves a row that says why. Progress goes to stderr; `python -m bench.table FILE` puts the rows where they are shown.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -19,7 +18,6 @@ import tempfile
 import venv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +27,7 @@ from audit.errors import AuditError
 from audit.models import BUILTINS, prepare
 from audit.models.gguf import converted_folder
 from audit.models.places import require_disk
+from bench.results import about, put
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -84,7 +83,7 @@ class PeerError(Exception):
 def main() -> None:
     names = [peer.script for peer in PEERS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--out", type=Path, required=True, help="results file to write the part `peers` of")
     parser.add_argument("--model", default="smollm2-135m", help="built-in name, or folder of a Llama-like model")
     parser.add_argument("--envs", type=Path, default=platformdirs.user_cache_path("plural-audit") / "peers")
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
@@ -94,14 +93,12 @@ def main() -> None:
     except AuditError as error:
         parser.exit(1, f"{error}\n")
     rows = measure(folder, envs=given.envs, only=given.only)
-    about = {
+    described = {
+        **about(),
         "model": given.model,
-        "torch": version("torch"),
-        "transformers": version("transformers"),
-        "machine": platform.machine(),
         "unit": "F: one plain transformers forward of 16 prompts of 13 tokens, one thread, same process",
     }
-    given.out.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    put(given.out, "peers", {"about": described, "rows": rows})
 
 
 def model_folder(ref: str) -> Path:

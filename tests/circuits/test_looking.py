@@ -23,7 +23,7 @@ from audit.circuits.replay import Replay
 from audit.circuits.screening import screen
 from audit.circuits.selection import random_circuits
 from audit.circuits.study import Study, study
-from audit.errors import ModelError
+from audit.errors import ModelError, UnsupportedModelError
 from audit.models import AuditedModel
 from audit.progress import Silent
 from audit.records import MLP, POOLED, Ask, Item, Kind, Suite, SuiteRecord
@@ -483,7 +483,7 @@ def test_a_study_with_a_wrong_margin_says_so_of_every_item(whole, tmp_path):
 
 def test_layers_that_cannot_be_replayed_are_told_of_every_item(whole, tmp_path, monkeypatch):
     def cannot(_adapter: Any) -> None:
-        raise ModelError("odd: its layers take no key-value cache; circuits are not supported")
+        raise UnsupportedModelError("odd: its layers take no key-value cache; circuits are not supported")
 
     monkeypatch.setattr(looking, "Replay", cannot)
     found = studied(whole.suite, whole.margins, looker_of(whole.audited, tmp_path))
@@ -494,7 +494,7 @@ def test_layers_that_cannot_be_replayed_are_told_of_every_item(whole, tmp_path, 
 
 def test_readers_that_are_not_known_leave_the_circuits(whole, tmp_path, monkeypatch):
     def cannot(_replay: Any) -> None:
-        raise ModelError("odd: its attention has no projections to q, k and v; edges are not supported")
+        raise UnsupportedModelError("odd: its attention has no projections to q, k and v; edges are not supported")
 
     monkeypatch.setattr(looking, "Readers", cannot)
     found = studied(whole.suite, whole.margins, looker_of(whole.audited, tmp_path))

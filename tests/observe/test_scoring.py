@@ -4,6 +4,7 @@ import random
 import pytest
 import torch
 
+from audit.models import likelihood
 from audit.observe import Refused, score, score_plainly, scoring
 from audit.records import Ask
 
@@ -55,7 +56,7 @@ def test_small_batches_and_blocks_of_the_vocabulary_change_nothing(llama, monkey
     asks = random_asks(20, seed=2)
     whole = score(llama, asks)
     monkeypatch.setattr(scoring, "BATCH_TOKENS", 7)
-    monkeypatch.setattr(scoring, "VOCABULARY_BLOCK", 50)
+    monkeypatch.setattr(likelihood, "VOCABULARY_BLOCK", 50)
     cut = score(llama, asks)
     for one, other in zip(whole, cut, strict=True):
         assert [one[r].logp for r in one] == pytest.approx([other[r].logp for r in other], abs=2e-5)
