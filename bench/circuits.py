@@ -198,7 +198,7 @@ class Bench:
         taken = sets if n_timed is None else _of_layers(sets, spread(self.audited.adapter.n_layers, n_timed))
         scale = len(sets) / len(taken) if taken else 1.0
         plain, loaded = self._plain_margins(), psutil.Process().memory_info().rss
-        runs, units, lasts = [], list[list[Seconds]](), list[Seconds]()
+        runs, units, lasts = list[Seconds](), list[list[Seconds]](), list[Seconds]()
         for _ in range({"full": REPEATS, "normal": task.repeats, "quick": 1}[mode]):
             recording, batch = _timed(lambda: self._record(task.start, plain))
             working, _ = _timed(lambda b=batch: self._work(task, b, taken))  # type: ignore[misc]
