@@ -1,6 +1,6 @@
 """One pair, live: how far a swap of words moves the odds of two answers, and which nodes carry it.
 
-Of this module only `try_pair` needs torch. The sentences are made here, so that terminal and app say the same. User
+The sentences are made here, so that terminal and app say the same. User
 text in them is isolated where it runs from right to left.
 """
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 Answers = tuple[tuple[str, ...], tuple[str, ...]]  # alternatives of a, alternatives of b
 
-# A model with no more nodes than this has every one patched: that takes no longer than estimating them.
+# A model with no more nodes than this has every one patched: a small one takes a second or two for it, about as long as
+# estimating them takes.
 FEW_NODES = 400
 N_EXACT = 24  # patched in a model of more
 SIZES = (1, 2, 4, 8)
@@ -410,7 +411,7 @@ def caveats(trial: Trial) -> tuple[str, ...]:
     sides = trial.base, trial.counterpart
     if any(math.exp(side.logps[0]) + math.exp(side.logps[1]) < RARE for side in sides):
         said.append(
-            f"At least once both answers together have less than {100 * RARE:.0f} %: mostly it says other things."
+            f"At least once both answers together have less than {100 * RARE:.0f} %: other words are likelier."
         )
     flat = (one for alternatives in trial.answers for one in alternatives)
     said += [
