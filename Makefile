@@ -22,7 +22,7 @@ check: $(READY) ## formatting, lint, types, layers
 	$(BIN)/lint-imports
 
 bench: $(READY) ## what circuits cost, beside other tools (installs those apart, 6 GB; half an hour); rewrites the tables
-	$(BIN)/python -m bench.circuits --out bench/results.json
+	$(BIN)/python -m bench.circuits --memory --out bench/results.json
 	$(BIN)/python -m bench.peers --out bench/results.json
 	$(BIN)/python -m bench.table bench/results.json
 

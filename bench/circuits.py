@@ -1,6 +1,6 @@
 """What looking for circuits costs: time in plain forwards, and memory.
 
-    python -m bench.circuits [--json] [--full | --quick] [--out FILE] [--models NAME ...] [--threads N ...]
+    python -m bench.circuits [--json] [--full | --quick] [--memory] [--out FILE] [--models NAME ...] [--threads N ...]
 
 The unit F is that of `bench.peers`: one plain transformers forward of the base prompts of the sixteen reference pairs,
 whole and unpadded, with the logits of every position, in the same process, before or after each repeat. One thread is
@@ -9,7 +9,8 @@ same forward with the logits of the last position alone.
 
 Ours goes through the public functions with all their checks. Each analysis runs in a process of its own, forked from
 one that has the model loaded: its peak memory is its own. Without --full, patches are timed in some layers, spread
-evenly, and scaled; the recording of both runs is not scaled. Progress goes to stderr.
+evenly, and scaled; the recording of both runs is not scaled. --memory adds how memory grows with pairs, sets of nodes
+and length (five minutes more). Progress goes to stderr.
 """
 
 from __future__ import annotations
@@ -66,10 +67,10 @@ class Task:
 
 
 TASKS = (
-    Task(name="heads, all positions", nodes="heads", layers=6),
-    Task(name="heads, last position", nodes="heads", start="last", layers=14),
+    Task(name="heads, all positions", nodes="heads", layers=4),
+    Task(name="heads, last position", nodes="heads", start="last", layers=8),
     Task(name="MLPs, all positions", nodes="MLPs"),
-    Task(name="heads and MLPs, all positions", nodes="all", layers=4),
+    Task(name="heads and MLPs, all positions", nodes="all", layers=2),
     Task(name="heads, all positions, no shared prefix", nodes="heads", start="whole", layers=2),
     Task(name="screening of heads and MLPs, 5 steps", gradients="screening"),
     Task(name="edges, EAP-IG, 5 steps", gradients="edges"),
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="one repeat, one thread, smallest samples: is it all right?"
     )
+    parser.add_argument("--memory", action="store_true", help="measure memory curves as well")
     parser.add_argument("--models", nargs="+", default=MODELS, metavar="NAME")
     parser.add_argument("--threads", nargs="+", type=int, metavar="N")
     parser.add_argument("--worker", choices=("costs", "memory"), help=argparse.SUPPRESS)
@@ -95,7 +97,7 @@ def main() -> None:
         for row in worker(given.worker, model=given.models[0], n_threads=threads[0], mode=mode):
             print(json.dumps(row), flush=True)
         return
-    result = measure(given.models, threads, mode=mode)
+    result = measure(given.models, threads, mode=mode, memory=given.memory)
     if given.out:
         put(given.out, "circuits", result)
     if given.json:
@@ -103,17 +105,18 @@ def main() -> None:
     elif not given.out:
         from bench.table import memory, ours
 
-        print("\n\n".join((ours({"circuits": result}), memory({"circuits": result}))))
+        shown = (ours, memory) if given.memory else (ours,)
+        print("\n\n".join(table({"circuits": result}) for table in shown))
 
 
-def measure(models: Sequence[str], threads: Sequence[int], *, mode: Mode) -> dict[str, Any]:
-    """All that this benchmark knows: what was measured where, rows of costs, points of memory curves."""
+def measure(models: Sequence[str], threads: Sequence[int], *, mode: Mode, memory: bool) -> dict[str, Any]:
+    """What was measured where: rows of costs and, if asked for, points of memory curves."""
     began = time.perf_counter()
     costs = [row for model in models for n in threads for row in _ask("costs", model, n, mode)]
-    memory = _ask("memory", models[0], 1, mode)
+    curves = _ask("memory", models[0], 1, mode) if memory else []
     _tell(f"{time.perf_counter() - began:.0f} s")
     unit = f"F: one plain forward of the {len(PAIRS)} base prompts, unpadded, logits of every position, same process"
-    return {"about": {**about(), "mode": mode, "unit": unit}, "rows": costs, "memory": memory}
+    return {"about": {**about(), "mode": mode, "unit": unit}, "rows": costs, "memory": curves}
 
 
 def _ask(part: str, model: str, n_threads: int, mode: Mode) -> list[dict[str, Any]]:

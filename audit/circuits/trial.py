@@ -410,9 +410,7 @@ def caveats(trial: Trial) -> tuple[str, ...]:
     said = [ANECDOTE]
     sides = trial.base, trial.counterpart
     if any(math.exp(side.logps[0]) + math.exp(side.logps[1]) < RARE for side in sides):
-        said.append(
-            f"At least once both answers together have less than {100 * RARE:.0f} %: other words are likelier."
-        )
+        said.append(f"At least once both answers together have less than {100 * RARE:.0f} %: other words are likelier.")
     flat = (one for alternatives in trial.answers for one in alternatives)
     said += [
         f"{quoted(one)} goes on the prompt's last word; if that is not meant, put a space before it."
