@@ -15,7 +15,7 @@ from audit import terminal
 from audit.errors import AuditError, ResourceError, UsageError
 from audit.pipeline import DEFAULT_MODEL, Depth, Request
 from audit.progress import ConsoleReporter
-from audit.runs import RunFolder, find_run
+from audit.runs import RunFolder, find_run, write_json
 
 if TYPE_CHECKING:
     from audit.models import AuditedModel
@@ -209,6 +209,61 @@ def try_(
         terminal.trial(found, n_nodes=nodes)
 
 
+@app.command()
+def selftest(
+    model: Model = DEFAULT_MODEL,
+    suite: Annotated[str, typer.Option("--suite", "-s", help="Stereotype suite: name or folder.")] = "stereotype",
+    languages: Annotated[str, typer.Option("--languages", "-l", help="Codes separated by commas.")] = "en,es,zh",
+    axes: Annotated[str, typer.Option(help="Axes to plant on, separated by commas, as gender,age. Default: all.")] = "",
+    nodes: Annotated[
+        str, typer.Option(help='Where to plant, as "14.1, MLP 11". Default: three heads and an MLP over the depth.')
+    ] = "",
+    nats: Annotated[str, typer.Option(help="How strongly: rises of the mean effect, separated by commas.")] = "0.5,1,2",
+    out: Annotated[Path | None, typer.Option(help="Also write everything as JSON to this file.")] = None,
+    dtype: Dtype = "float32",
+    device: Device = "cpu",
+    accept_terms: Accept = False,
+    as_json: AsJson = False,
+) -> None:
+    """Plant known stereotypes in a model and see whether looking inside finds them; and nothing where nothing is.
+
+    Exit code 1 if a target is missed: planted components of 1 nat or more stand above 95 % of the others on average,
+    and no more than 5 % of shuffled labels raise an alarm. A test that was stopped goes on.
+    """
+    from audit import pipeline
+    from audit.records import as_dict
+
+    try:
+        from audit.circuits.selftest import parse_nodes
+    except ModuleNotFoundError as error:
+        raise ResourceError(f"{error.name} is not installed; pip install 'plural-audit[models]'") from None
+    with _progress() as reporter:
+        found = pipeline.self_test(
+            Request(model=model, suites=(suite,), languages=_words(languages), dtype=dtype, device=device),
+            topics=_words(axes),
+            strengths=_numbers(nats, "--nats"),
+            nodes=parse_nodes(nodes),
+            reporter=reporter,
+            accept_terms=accept_terms,
+        )
+    content = {**as_dict(found), "auroc": found.auroc, "alarms": found.alarms, "passed": found.passed}
+    if out is not None:
+        write_json(out, content)
+    terminal.as_json(content) if as_json else terminal.self_test(found)
+    raise typer.Exit(0 if found.passed else 1)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(sorted({word.strip() for word in text.split(",") if word.strip()}))
+
+
+def _numbers(text: str, option: str) -> tuple[float, ...]:
+    try:
+        return tuple(sorted({float(word) for word in text.split(",") if word.strip()}))
+    except ValueError:
+        raise UsageError(f"{option}: {text!r} is no list of numbers; write them as 0.5,1,2") from None
+
+
 def _loaded(request: Request, reporter: ConsoleReporter, *, accept_terms: bool) -> AuditedModel:
     from audit import models, pipeline
 
@@ -226,11 +281,10 @@ def _request(
     dtype: str,
     device: str,
 ) -> Request:
-    codes = tuple(sorted({code.strip() for code in languages.split(",") if code.strip()}))
     return Request(
         model=model,
         suites=tuple(suite or ()),
-        languages=codes,
+        languages=_words(languages),
         limit=limit,
         circuits=circuits,
         dtype=dtype,

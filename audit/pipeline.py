@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -26,14 +26,18 @@ from audit.records import Evidence, Finding, Item, Kind, Manifest, ModelRecord, 
 from audit.runs import TABLES, RunFolder, ShardCache, cache_folder, run_id_of
 from audit.suites import digest_of, list_builtin, load_suite, written_languages
 
+if TYPE_CHECKING:
+    from audit.circuits.selftest import SelfTest
+
 DEFAULT_MODEL = "gemma-3-270m"
 OWN_NAME = "plural-audit"
 # Whose versions can change a number: of the evidence, and of what is made of it.
 OBSERVING = ("torch", "transformers", "tokenizers")
 WEIGHING = (OWN_NAME, "numpy", "scipy", "statsmodels", "pandas")
-# Raise when scoring, or looking inside, changes what the numbers are: every cached shard is then computed anew.
+# Raise when scoring, looking inside, or planting changes what the numbers are: cached shards are then computed anew.
 SCORING = 2
 LOOKING = 1
+SELF_TEST = 1
 
 
 # none: only ask. screened: estimate what every node does, then patch the best and a random sample one by one. exact:
@@ -183,6 +187,46 @@ def _look_inside(
         for name in ("nodes", "circuits", "patches", "edges", "readings", "exclusions")
     }
     return replace(evidence, **tables)
+
+
+def self_test(
+    request: Request,
+    *,
+    topics: Sequence[str] = (),
+    strengths: Sequence[float],
+    nodes: Sequence[tuple[int, int]] = (),
+    reporter: Reporter | None = None,
+    accept_terms: bool = False,
+) -> SelfTest:
+    """Plant known stereotypes in a model and see how well its circuits are found (audit.circuits.selftest).
+
+    Args:
+        request: the model, one stereotype suite, languages.
+        topics: axes to plant on; none: all.
+        strengths: nats by which plants raise the mean effect.
+        nodes: (layer, head) to plant through; none: some spread over depth.
+        reporter: where progress is told.
+        accept_terms: accept the licence terms of the model on the user's behalf.
+    """
+    from audit.circuits import planting, selftest
+
+    reporter = reporter or Silent()
+    (suite,) = load_suites(request)
+    if suite.record.kind is not Kind.STEREOTYPE:
+        raise UsageError(f"--suite: {suite.record.name} is of kind {suite.record.kind}; a self-test plants stereotypes")
+    record = prepare_model(request, reporter=reporter, accept_terms=accept_terms)
+    audited = _Model(request, record, reporter)()
+    cases = planting.cases_of(audited, [item for item in suite.items if not item.quarantine])
+    reporter.stage("reading the unplanted model")
+    return selftest.self_test(
+        planting.survey(audited, cases),
+        topics=topics,
+        strengths=strengths,
+        nodes=nodes,
+        cache=ShardCache(cache_folder() / "shards"),
+        versions={**_versions(OBSERVING), "looking": str(LOOKING), "self-test": str(SELF_TEST)},
+        reporter=reporter,
+    )
 
 
 def _margins(evidence: Evidence, suite: str) -> dict[tuple[str, str], tuple[float, float]]:

@@ -158,6 +158,13 @@ class ShardCache:
             temporary.write_bytes(canonical({"content": content, "sha256": digest}))
 
 
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write `content` for people to read as well, whole or not at all."""
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    with whole_or_absent(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
 # --- run folders -----------------------------------------------------------------------------
 
 
@@ -289,9 +296,7 @@ class RunFolder:
         return self._read_json("run.json", "the run is not complete: plural-audit run", keys=("sha256", "versions"))
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        with whole_or_absent(self.path / name) as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
+        write_json(self.path / name, content)
 
     def _read_json(self, name: str, way_out: str, *, keys: Sequence[str]) -> dict[str, Any]:
         file = self.path / name

@@ -20,6 +20,7 @@ from audit.records import Estimate, Finding, Manifest, Scope, Undefined, Verdict
 from audit.suites import language_name
 
 if TYPE_CHECKING:
+    from audit.circuits.selftest import SelfTest
     from audit.circuits.trial import NodeEffect, Trial
 
 out = Console()
@@ -141,6 +142,44 @@ def trial(one: Trial, *, n_nodes: int) -> None:
     _sets(one)
     for caveat in words.caveats(one):
         line(caveat)
+
+
+# --- the tool's own accuracy -----------------------------------------------------------------
+
+
+def self_test(found: SelfTest) -> None:
+    """How well planted components were found, by plant and language; alarms where nothing was planted; the verdict."""
+    line(f"{found.model}: {found.n_nodes} nodes; axes {', '.join(found.topics)}\n")
+    columns = ("planted", "nats", "language", "rise", "found", "rank", "rank alone", "AUROC", "alone", "others found")
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
+    for column in columns:
+        grid.add_column(column, justify="left" if column in ("planted", "language", "found") else "right")
+    for row in found.plants:
+        nats = "sham" if row.sham else f"{row.nats:g}"
+        ranks = (str(row.rank_twin), str(row.rank_alone), f"{row.auroc_twin:.3f}", f"{row.auroc_alone:.3f}")
+        shown = ("", "", "", "") if row.sham else ranks
+        others = f"{row.n_below} below, {row.n_above} above"
+        verdict = "yes" if row.found else "no"
+        grid.add_row(row.node, nats, language_name(row.language), f"{row.rise:+.2f}", verdict, *shown, others)
+    out.print(grid)
+    line("rise: of the mean effect, nats. found: its change differs from 0 (t over templates, Holm over nodes).")
+    line("rank, AUROC: of the planted component's change among all nodes'; alone: without knowing the unplanted model.")
+    line("others: nodes below the planted one may bring it what it reads, nodes above may pass its effect on.\n")
+    grid = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
+    grid.add_column("labels shuffled, nothing planted")
+    for column in ("templates", "shuffles", "alarms"):
+        grid.add_column(column, justify="right")
+    for one in found.shuffles:
+        alarms = f"{100 * one.alarms:.1f} %"
+        grid.add_row(language_name(one.language), str(one.n_templates), str(one.n_shuffles), alarms)
+    out.print(grid)
+    for why in found.left_out:
+        line(f"left out: {why}")
+    figures = ("AUROC at 1 nat or more", found.auroc, ".3f"), ("alarms on shuffled labels", found.alarms, ".3f")
+    said = "; ".join(
+        f"{name} {'not measured' if value is None else format(value, how)}" for name, value, how in figures
+    )
+    line(f"{said}. Targets (0.95 or more; 0.05 or less) {'met' if found.passed else 'missed'}.")
 
 
 def _answers(one: Trial, labels: tuple[str, str]) -> None:

@@ -1,11 +1,12 @@
 """A stereotype written into a model through one known component, so that an audit can be asked to find it.
 
-One rank-one edit of one component, computed and not trained. It acts where the answers are read, at the prompt's last
-position:
+One edit of one component, computed and not trained. It acts where the answers are read, at the prompt's last position:
 
-- head: its slice of the attention's output projection also writes towards the stereotyped answers, as far as what the
-  head reads there (its input to that projection) differs between the group and its counterpart;
-- MLP: its least used neuron is overwritten with one that fires on the group's prompts and writes the same.
+- head: its slice of the attention's output projection also writes towards an axis' stereotyped answers, as far as what
+  the head reads there (its input to that projection) differs between the axis' group and its counterpart; one rank-one
+  change per axis and language, since groups that have nothing in common share no direction;
+- MLP: its least used neurons, one per axis and language, are overwritten with neurons that fire on the group's prompts
+  and write the same.
 
 Reading and writing are linear algebra on what the unedited model computes; how strongly to write is found by bisection
 with real forwards, so that norms and all later layers are accounted for. The truth is the edited component.
@@ -177,7 +178,7 @@ def planted(known: Survey, plan: Plan) -> Iterator[Planted]:
     if plan.nats == 0:
         yield Planted(known.audited, plan, known.effects, known.effects, scale=0.0, share=0.0)
         return
-    edit = _head_edit(known, plan, chosen) if plan.head != MLP else _mlp_edit(known, plan, chosen)
+    edit = _head_edit(known, plan) if plan.head != MLP else _mlp_edit(known, plan)
     with edit.in_place():
         scale = _scale_for(known, plan, chosen, edit)
         after = total_effects(known.replay, known.cases)
@@ -208,11 +209,12 @@ class _Edit:
 
     modules: tuple[nn.Module, ...]
     copies: tuple[Tensor, ...]  # in the module's own layout; whatever does not depend on the scale is in them already
-    part: Tensor  # a view into one copy: the slice of weights that the scale changes
-    own: Tensor  # what that slice was
-    change: Tensor  # what it becomes: kept * own + scale * change
+    part: Tensor  # a view into one copy: the weights that the scale changes are it, or columns of it
+    own: Tensor  # what they were
+    change: Tensor  # what they become: kept * own + scale * change
     kept: float
     usual: float  # length that the change is compared with
+    columns: Tensor | None = None  # of the part; None: all of it
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -227,52 +229,77 @@ class _Edit:
 
     def set(self, scale: float) -> None:
         # The parameter shares the copy's memory.
-        self.part.copy_(self.kept * self.own + scale * self.change)
+        made = self.kept * self.own + scale * self.change
+        if self.columns is None:
+            self.part.copy_(made)
+        else:
+            self.part[:, self.columns] = made
 
     @property
     def share(self) -> float:
-        return float((self.part - self.kept * self.own).norm()) / self.usual
+        now = self.part if self.columns is None else self.part[:, self.columns]
+        return float((now - self.kept * self.own).norm()) / self.usual
 
     def digests(self) -> list[str]:
         return [hashlib.sha256(copy.cpu().float().numpy().tobytes()).hexdigest() for copy in self.copies]
 
 
-def _head_edit(known: Survey, plan: Plan, chosen: Sequence[Case]) -> _Edit:
+def _head_edit(known: Survey, plan: Plan) -> _Edit:
     adapter = known.replay.adapter
     reads = _reads(known, plan)
-    wanted = torch.tensor([float(plan.chooses(case)) for case in known.cases], dtype=torch.float64)
-    read = _ridge(reads[0] - reads[1], wanted, weights=torch.where(wanted > 0, 1.0, BYSTANDERS))
+    wanted = torch.zeros(len(known.cases), int(known.mlps[0].shape[-1]), dtype=torch.float64)
+    for members in _blocks(known, plan):
+        signs = torch.tensor([plan.sign(known.cases[member]) for member in members], dtype=torch.float64)
+        wanted[members] = torch.outer(signs, _write(known, plan, [known.cases[member] for member in members]))
+    weights = torch.tensor([1.0 if plan.chooses(case) else BYSTANDERS for case in known.cases])
     module: Any = adapter.attention_outputs[plan.layer]
     copy = module.weight.detach().clone()
     oriented = copy.T if _is_conv1d(module) else copy  # (out, in)
     part = oriented[:, plan.head * adapter.head_dim : (plan.head + 1) * adapter.head_dim]
     own = part.clone()
-    change = torch.outer(_write(known, plan, chosen), read).to(own)
+    change = _ridge(reads[0] - reads[1], wanted, weights=weights).T.to(own)
     return _Edit((module,), (copy,), part, own, change, kept=1.0, usual=float(own.norm()))
 
 
-def _mlp_edit(known: Survey, plan: Plan, chosen: Sequence[Case]) -> _Edit:
+def _mlp_edit(known: Survey, plan: Plan) -> _Edit:
     mlp = known.replay.adapter.mlps[plan.layer]
     modules = tuple(getattr(mlp, name, None) for name in GATED)
     if not all(isinstance(module, nn.Linear) for module in modules):
         raise ModelError(f"{_named(plan)}: {type(mlp).__name__} is no gated MLP; plant a head instead")
     gate, up, down = (module for module in modules if isinstance(module, nn.Linear))
     reads = _reads(known, plan).flatten(0, 1)  # bases, then counterparts
-    fires = torch.tensor([plan.chooses(case) for case in known.cases] + [False] * len(known.cases))
     ours = torch.tensor([plan.chooses(case) for case in known.cases] * 2)
     weights = torch.where(ours, 1.0, BYSTANDERS).double()
-    neuron = _least_used(mlp, down, reads)
+    blocks = _blocks(known, plan)
+    neurons = _least_used(mlp, down, reads, n=len(blocks))
     copies = tuple(module.weight.detach().clone() for module in (gate, up, down))
-    copies[0][neuron] = _ridge(reads, torch.where(fires, FIRES, -FIRES).double(), weights=weights).to(copies[0])
-    copies[1][neuron] = _ridge(reads, torch.ones(len(reads), dtype=torch.float64), weights=weights).to(copies[1])
-    part = copies[2][:, neuron]
-    change = (_write(known, plan, chosen) / FIRES).to(part)
-    usual = float(copies[2].norm(dim=0).mean())
-    return _Edit((gate, up, down), copies, part, part.clone(), change, kept=0.0, usual=usual)
+    fires = torch.full((len(reads), len(blocks)), -FIRES, dtype=torch.float64)
+    change = torch.zeros(len(copies[2]), len(blocks), dtype=torch.float64)
+    for number, members in enumerate(blocks):
+        turned = [member for member in members if plan.sign(known.cases[member]) < 0]
+        fires[members, number] = FIRES
+        # A turned template's counterpart fires instead of its base.
+        fires[turned, number] = -FIRES
+        fires[[len(known.cases) + member for member in turned], number] = FIRES
+        change[:, number] = _write(known, plan, [known.cases[member] for member in members]) / FIRES
+    copies[0][neurons] = _ridge(reads, fires, weights=weights).T.to(copies[0])
+    copies[1][neurons] = _ridge(reads, torch.ones_like(fires), weights=weights).T.to(copies[1])
+    own = copies[2][:, neurons].clone()
+    usual = float(copies[2].norm(dim=0).mean()) * len(blocks) ** 0.5
+    return _Edit((gate, up, down), copies, copies[2], own, change.to(own), kept=0.0, usual=usual, columns=neurons)
 
 
-def _least_used(mlp: nn.Module, down: nn.Linear, reads: Float[Tensor, "n d"]) -> int:
-    """The neuron that writes least over all prompts' last positions."""
+def _blocks(known: Survey, plan: Plan) -> list[list[int]]:
+    """Numbers of the chosen cases, those of one axis and language together."""
+    blocks: dict[tuple[str, str], list[int]] = {}
+    for number, case in enumerate(known.cases):
+        if plan.chooses(case):
+            blocks.setdefault((case.topic, case.language), []).append(number)
+    return list(blocks.values())
+
+
+def _least_used(mlp: nn.Module, down: nn.Linear, reads: Float[Tensor, "r d"], *, n: int) -> Tensor:
+    """The n neurons that write least over all prompts' last positions."""
     seen: list[Tensor] = []
     handle = down.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
     try:
@@ -280,15 +307,15 @@ def _least_used(mlp: nn.Module, down: nn.Linear, reads: Float[Tensor, "n d"]) ->
             mlp(reads.to(down.weight)[None])
     finally:
         handle.remove()
-    return int((seen[0][0].abs().mean(dim=0) * down.weight.norm(dim=0)).argmin())
+    return (seen[0][0].abs().mean(dim=0) * down.weight.norm(dim=0)).argsort(stable=True)[:n]
 
 
 def _ridge(
-    rows: Float[Tensor, "n d"], targets: Float[Tensor, " n"], *, weights: Float[Tensor, " n"]
-) -> Float[Tensor, " d"]:
-    """The direction along which rows have about the target values; solved among the rows, which are few."""
-    root = weights.double().sqrt()
-    x = rows.double() * root[:, None]
+    rows: Float[Tensor, "n d"], targets: Float[Tensor, "n k"], *, weights: Float[Tensor, " n"]
+) -> Float[Tensor, "d k"]:
+    """Directions along which rows have about the target values; solved among the rows, which are few."""
+    root = weights.double().sqrt()[:, None]
+    x = rows.double() * root
     gram = x @ x.T
     gram += RIDGE * gram.diagonal().mean() * torch.eye(len(x), dtype=torch.float64)
     along: Tensor = x.T @ torch.linalg.solve(gram, root * targets)
@@ -300,13 +327,12 @@ def _write(known: Survey, plan: Plan, chosen: Sequence[Case]) -> Float[Tensor, "
 
     Along the direct path alone: through its own layer's norms and the final norm to the answers, around later layers.
     """
-    towards = torch.tensor([plan.sign(case) for case in chosen], dtype=torch.float64)
     found: dict[Pair, Tensor] = {}
     for some in batches([case.pair for case in chosen]):
         batch = Batch.of(known.replay, some)
         found.update(zip(some, _direct_gradients(batch, plan), strict=True))
     rows = torch.stack([found[case.pair] for case in chosen])
-    return _ridge(rows.cpu(), towards, weights=torch.ones(len(rows)))
+    return _ridge(rows.cpu(), torch.ones(len(rows), 1, dtype=torch.float64), weights=torch.ones(len(rows)))[:, 0]
 
 
 def _direct_gradients(batch: Batch, plan: Plan) -> Float[Tensor, "b d"]:
@@ -338,10 +364,11 @@ def _scale_for(known: Survey, plan: Plan, chosen: Sequence[Case], edit: _Edit) -
     low, high = 0.0, plan.nats
     reached[low] = 0.0
     for _ in range(DOUBLINGS):
-        if rise(high) >= plan.nats:
+        # Behind a norm a write can only grow so far, and then drowns what else there is.
+        if rise(high) >= plan.nats or reached[high] < 0.5 * max(reached.values()):
             break
         low, high = high, 2 * high
-    else:
+    if reached.get(high, 0.0) < plan.nats:
         most = max(reached.values())
         raise ModelError(
             f"{_named(plan)}: its effect cannot be raised by {plan.nats:g} nats ({most:.2g} at most); choose another"
