@@ -7,6 +7,7 @@ run again, and matrices stay large enough to be multiplied at full speed.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -178,94 +179,91 @@ def entry(nodes: Nodes) -> int:
 
 
 class _Walk:
-    """One walk of some sets, sorted by entry, through the layers. Rows are set by set, pair by pair."""
+    """One walk of some sets, sorted by entry, through the layers. A row is a pair; sets of a chunk stand side by side.
+
+    Shapes: k sets of a chunk, b pairs, t tokens of a tail.
+    """
 
     def __init__(self, batch: Batch, donor: Donor, sets: NDArray[np.bool_]) -> None:
         self.batch, self.donor, self.sets = batch, donor, sets
         self.replay, self.tails = batch.replay, batch.tails
         self.n_pairs, self.n_tokens = batch.tails.ids.shape
         self.entries = np.array([entry(one) for one in sets])
-        rows = torch.arange(len(sets) * self.n_pairs, device=batch.tails.ids.device)
-        self.which = rows % self.n_pairs
-        self.x = torch.empty(len(rows), self.n_tokens, batch.base.entering[0].shape[-1], dtype=self.replay.dtype)
-        self.x = self.x.to(rows.device)
+        shape = (len(sets), self.n_pairs, self.n_tokens, batch.base.entering[0].shape[-1])
+        self.x = torch.empty(shape, dtype=self.replay.dtype, device=batch.tails.ids.device)
+        self._copies = functools.cache(batch.tails.side_by_side)
 
     def run(self) -> Float[Tensor, "sets b"]:
         inside = 0  # sets that have entered
-        n_layers = self.replay.adapter.n_layers
-        for layer in range(n_layers):
+        for layer in range(self.replay.adapter.n_layers):
             until = int(np.searchsorted(self.entries, layer, side="right"))
-            for rows in self._chunks(0, inside):
-                self.x[rows] = self._go_on(layer, rows)
+            for some in self._chunks(0, inside):
+                self._keep(some, self._go_on(layer, some))
             with_heads: NDArray[np.bool_] = np.any(self.sets[inside:until, layer, :-1], axis=1)
             for first, last, heads in _stretches(with_heads, inside):
-                for rows in self._chunks(first, last):
-                    self.x[rows] = self._enter(layer, rows, heads=heads)
+                for some in self._chunks(first, last):
+                    self._keep(some, self._enter(layer, some, heads=heads))
             inside = until
-        for rows in self._chunks(inside, len(self.sets)):  # empty sets
-            self.x[rows] = self.batch.base.entering[-1][self.which[rows]]
-        margins = [self.replay.margins(self.x[rows], self.tails, self.which[rows]) for rows in self._read_chunks()]
-        return torch.cat(margins).view(len(self.sets), self.n_pairs)
+        self.x[inside:] = self.batch.base.entering[-1]  # empty sets
+        return torch.cat([self._margins(some) for some in self._chunks(0, len(self.sets), tokens=WALK_TOKENS // 4)])
 
     def _chunks(self, first: int, last: int, tokens: int = CHUNK_TOKENS) -> list[slice]:
-        """Rows of the sets from `first` to `last`, a chunk of tokens at a time."""
-        begin, end = first * self.n_pairs, last * self.n_pairs
-        size = max(1, tokens // self.n_tokens)
-        n = -(-(end - begin) // size)
+        """The sets from `first` to `last`, a chunk of tokens at a time."""
+        size = max(1, tokens // (self.n_pairs * self.n_tokens))
+        n = -(-(last - first) // size)
         # Even chunks: a short last one would be slow.
-        edges = [begin + (end - begin) * number // n for number in range(n + 1)] if n > 0 else []
+        edges = [first + (last - first) * number // n for number in range(n + 1)] if n > 0 else []
         return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
-    def _read_chunks(self) -> list[slice]:
-        return self._chunks(0, len(self.sets), tokens=WALK_TOKENS // 4)
+    def _margins(self, some: slice) -> Float[Tensor, "k b"]:
+        which = torch.arange(self.n_pairs, device=self.x.device).repeat(some.stop - some.start)
+        return self.replay.margins(self.x[some].flatten(0, 1), self.tails, which).view(-1, self.n_pairs)
 
-    def _go_on(self, layer: int, rows: slice) -> Tensor:
+    def _go_on(self, layer: int, some: slice) -> Float[Tensor, "b kt d"]:
         return self.replay.layer(
             layer,
-            self.x[rows],
-            self.tails,
-            self.which[rows],
-            on_heads=self._on_heads(layer, rows),
-            on_mlp=self._on_mlp(layer, rows),
+            self.x[some].transpose(0, 1).flatten(1, 2).contiguous(),  # else each product goes pair by pair
+            self._copies(some.stop - some.start),
+            on_heads=self._on_heads(layer, some),
+            on_mlp=self._on_mlp(layer, some),
         )
 
-    def _enter(self, layer: int, rows: slice, *, heads: bool) -> Tensor:
-        """First layer of some rows: everything but the patched nodes' own values is known from the base."""
-        which, base = self.which[rows], self.batch.base
-        on_heads, on_mlp = self._on_heads(layer, rows), self._on_mlp(layer, rows)
+    def _keep(self, some: slice, out: Float[Tensor, "b kt d"]) -> None:
+        self.x[some] = out.unflatten(1, (-1, self.n_tokens)).transpose(0, 1)
+
+    def _enter(self, layer: int, some: slice, *, heads: bool) -> Float[Tensor, "b kt d"]:
+        """First layer of some sets: everything but the patched nodes' own values is known from the base."""
+        k, base = some.stop - some.start, self.batch.base
+        on_heads, on_mlp = self._on_heads(layer, some), self._on_mlp(layer, some)
         mlp = None
         if heads:
             assert on_heads is not None
-            attention = self.replay.adapter.attention_outputs[layer](on_heads(base.heads[layer][which]))
+            attention = self.replay.adapter.attention_outputs[layer](on_heads(base.heads[layer].repeat(1, k, 1)))
         else:  # the MLP alone: it reads what it read in the base, so all is known
             assert on_mlp is not None
-            attention, mlp = base.attention[layer][which], on_mlp(base.mlp[layer][which])
-        x = base.entering[layer][which]
-        return self.replay.layer(layer, x, self.tails, which, attention=attention, mlp=mlp, on_mlp=on_mlp)
+            attention, mlp = base.attention[layer].repeat(1, k, 1), on_mlp(base.mlp[layer].repeat(1, k, 1))
+        x = base.entering[layer].repeat(1, k, 1)
+        return self.replay.layer(layer, x, self._copies(k), attention=attention, mlp=mlp, on_mlp=on_mlp)
 
-    def _on_heads(self, layer: int, rows: slice) -> Callable[[Tensor], Tensor] | None:
-        chosen = self._chosen(layer, rows, slice(None, -1))  # (rows, heads)
-        if chosen is None:
-            return None
-        which, dim = self.which[rows], self.replay.adapter.head_dim
-        take = self.donor.matched[which][:, :, None] & chosen.repeat_interleave(dim, dim=1)[:, None, :]
-        return lambda heads: torch.where(take, self.donor.heads[layer][which], heads)
+    def _on_heads(self, layer: int, some: slice) -> Callable[[Tensor], Tensor] | None:
+        chosen = self.sets[some, layer, :-1]
+        dim = self.replay.adapter.head_dim
+        return self._taking(np.repeat(chosen, dim, axis=1), self.donor.heads[layer]) if chosen.any() else None
 
-    def _on_mlp(self, layer: int, rows: slice) -> Callable[[Tensor], Tensor] | None:
-        chosen = self._chosen(layer, rows, slice(-1, None))
-        if chosen is None:
-            return None
-        which = self.which[rows]
-        take = (self.donor.matched[which] & chosen)[:, :, None]
-        return lambda out: torch.where(take, self.donor.mlp[layer][which], out)
+    def _on_mlp(self, layer: int, some: slice) -> Callable[[Tensor], Tensor] | None:
+        chosen = self.sets[some, layer, -1:]
+        return self._taking(chosen, self.donor.mlp[layer]) if chosen.any() else None
 
-    def _chosen(self, layer: int, rows: slice, columns: slice) -> Tensor | None:
-        """Which nodes of the layer each row patches, or None if no row patches any."""
-        first, last = rows.start // self.n_pairs, -(-rows.stop // self.n_pairs)
-        if not self.sets[first:last, layer, columns].any():
-            return None
-        numbers = np.arange(rows.start, rows.stop) // self.n_pairs
-        return torch.from_numpy(self.sets[numbers, layer, columns]).to(self.x.device)
+    def _taking(self, chosen: NDArray[np.bool_], donor: Float[Tensor, "b t z"]) -> Callable[[Tensor], Tensor]:
+        """Takes from the donor what each set of a chunk patches; `chosen` (k, z or 1)."""
+        patched = torch.from_numpy(chosen).to(donor.device)[None, :, None, :]
+        take = self.donor.matched[:, None, :, None] & patched  # (b, k, t, z or 1)
+
+        def replaced(own: Float[Tensor, "b kt z"]) -> Float[Tensor, "b kt z"]:
+            by_set = own.unflatten(1, (-1, self.n_tokens))
+            return torch.where(take, donor[:, None], by_set).flatten(1, 2)
+
+        return replaced
 
 
 def _stretches(flags: NDArray[np.bool_], offset: int) -> list[tuple[int, int, bool]]:

@@ -73,6 +73,24 @@ class Tails:
             **layered,
         )
 
+    def side_by_side(self, n: int) -> Tails:
+        """Every tail n times within one row, copies that do not see each other: (b, n * t), copy by copy.
+
+        Keys and values of the prefix are then read once for all copies instead of being copied for each.
+        """
+        if n == 1:
+            return self
+        t = self.ids.shape[1]
+        own: dict[str, Any] = {name: getattr(self, name).repeat(1, n) for name in ("ids", "positions", "real", "reads")}
+        masks = {id(mask): _diagonal(mask, n, t) for mask in self.masks}  # layers with one window share theirs
+        return replace(
+            self,
+            masks=tuple(masks[id(mask)] for mask in self.masks),
+            embedded=self.embedded.repeat(1, n, 1),
+            calls=tuple(_repeated(call, n, self.ids.shape) for call in self.calls),
+            **own,
+        )
+
 
 # Fields of tails that have one row per tail; those of them that are per layer.
 _OWN = ("ids", "positions", "real", "prompt", "differs", "embedded", "reads")
@@ -422,6 +440,27 @@ def _rows(value: Any, which: Tensor | None, n: int) -> Any:
         return {name: _rows(one, which, n) for name, one in value.items()}
     if isinstance(value, Tensor) and value.dim() > 1 and value.shape[0] == n:
         return value[which]
+    return value
+
+
+def _diagonal(mask: Float[Tensor, "b 1 t s"], n: int, t: int) -> Float[Tensor, "b 1 nt ns"]:
+    """The mask of n copies of tails of t tokens behind one prefix: each sees the prefix and itself."""
+    b, n_prefix = len(mask), mask.shape[-1] - t
+    own = mask.new_full((b, 1, n, t, n, t), torch.finfo(mask.dtype).min)
+    copies = torch.arange(n, device=mask.device)
+    own[:, :, copies, :, copies, :] = mask[None, ..., n_prefix:]
+    before = mask[:, :, None, :, :n_prefix].expand(-1, -1, n, -1, -1)
+    return torch.cat((before.flatten(2, 3), own.flatten(4, 5).flatten(2, 3)), dim=-1)
+
+
+def _repeated(value: Any, n: int, shape: torch.Size) -> Any:
+    """What has a value per token of each tail, n times along the tokens; what has none stays as it is."""
+    if isinstance(value, tuple):
+        return tuple(_repeated(one, n, shape) for one in value)
+    if isinstance(value, dict):
+        return {name: _repeated(one, n, shape) for name, one in value.items()}
+    if isinstance(value, Tensor) and value.shape[:2] == shape:
+        return value.repeat(1, n, *[1] * (value.dim() - 2))
     return value
 
 
