@@ -35,6 +35,8 @@ Examples:
 
                                                        one pair, and the nodes that carry its effect
 
+  plural-audit selftest                                how well looking inside finds what was planted
+
   plural-audit suites lint prompts/stereotype          check a suite you wrote
 
 Exit codes: 0 done; 1 the linter found problems or the doctor something missing; 2 wrong usage; 64 the request does not

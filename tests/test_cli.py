@@ -43,6 +43,9 @@ def called(monkeypatch, capsys, *words: str) -> tuple[int, str, str]:
         (["models", "show", "./no-such.gguf"], 66, "no such file"),
         (["try", "The nurse said", "--answers", " she", " he"], 64, "no slot"),
         (["try", "The {nurse|cook} said", "--answers", " she|", " he"], 64, "an alternative is empty"),
+        (["selftest", "--nats", "much"], 64, "--nats: 'much' is no list of numbers"),
+        (["selftest", "--nodes", "fourteen"], 64, "names no node"),
+        (["selftest", "--suite", "culture"], 64, "is of kind culture; a self-test plants stereotypes"),
     ],
 )
 def test_an_error_is_one_line_with_a_way_out_and_its_exit_code(monkeypatch, capsys, words, code, said):
@@ -184,3 +187,62 @@ def test_the_installed_command_runs():
         [Path(sys.executable).with_name("plural-audit"), "version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "0.1.0"
+
+
+def selftest(monkeypatch, capsys, model: str, *words: str) -> tuple[int, str, str]:
+    """The command on one axis of the built-in suite in English."""
+    asked = ("--languages", "en", "--axes", "gender", "--nodes", "MLP 2", "--nats", "1")
+    return called(monkeypatch, capsys, "selftest", "--model", model, *asked, *words)
+
+
+def test_the_self_test_says_what_was_planted_found_and_where_nothing_is(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("PLURAL_AUDIT_CACHE", str(tmp_path / "cache"))
+    model, file = str(tiny_model_folder(tmp_path / "model", "llama")), tmp_path / "found.json"
+    code, out, _ = selftest(monkeypatch, capsys, model, "--out", str(file))
+    found = json.loads(file.read_text())
+    planted, sham = found["plants"]
+    assert (planted["node"], planted["nats"], planted["sham"]) == ("MLP 2", 1.0, False)
+    assert planted["rise"] == pytest.approx(1.0, rel=0.011)
+    assert planted["auroc_twin"] > 0.9  # first or second of fifteen nodes: 13 of 14 others lie lower, or all
+    assert sham["sham"]
+    assert "axes gender" in out
+    assert "MLP 2" in out
+    assert "labels shuffled, nothing planted" in out
+    assert code == (0 if found["passed"] else 1)
+    again, machine, _ = selftest(monkeypatch, capsys, model, "--json")
+    assert (again, json.loads(machine)) == (code, found)
+
+
+@pytest.mark.parametrize(("alarms", "code"), [(0.05, 0), (0.06, 1)])
+def test_the_self_tests_exit_code_is_its_verdict(monkeypatch, capsys, tmp_path, alarms, code):
+    from audit.circuits.selftest import SelfTest, ShuffleRow
+
+    row = ShuffleRow(language="en", n_templates=28, n_shuffles=1000, alarms=alarms)
+    given = {"model": "m", "weights_sha256": "", "languages": ("en",), "topics": ("age",), "n_nodes": 9}
+    made = SelfTest(**given, plants=(a_plant(),), shuffles=(row,), left_out=("plant in head 1.1: too weak",))
+    monkeypatch.setattr(pipeline, "self_test", lambda *_args, **_kwargs: made)
+    found, out, _ = called(monkeypatch, capsys, "selftest")
+    assert found == code
+    assert "left out: plant in head 1.1: too weak" in out
+    assert ("met" if code == 0 else "missed") in out.splitlines()[-1]
+
+
+def a_plant():
+    from audit.circuits.selftest import PlantRow
+
+    numbers = {"n_items": 28, "n_templates": 28, "rise": 1.0, "score": 1.1, "rank_alone": 2, "rank_twin": 1}
+    return PlantRow(
+        node="head 1.0",
+        nats=1.0,
+        sham=False,
+        weights_changed=0.4,
+        language="en",
+        **numbers,
+        auroc_alone=0.875,
+        auroc_twin=1.0,
+        found=True,
+        strongest="head 1.0",
+        n_found=3,
+        n_below=1,
+        n_above=1,
+    )

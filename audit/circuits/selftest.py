@@ -124,7 +124,7 @@ def self_test(
     Args:
         known: the unedited model on the items of a stereotype suite.
         topics: axes to plant on, and look at; none: all.
-        strengths: nats by which each plant raises the mean effect; a sham of the largest is added for each node.
+        strengths: nats by which each plant raises the mean effect; for each node a sham of the largest is added.
         nodes: (layer, head) to plant through, head -1 for an MLP; none: some that can be read well, spread over depth.
         cache: keeps every plant that was looked at, so that a self-test that was stopped goes on.
         versions: what else decides numbers.
@@ -217,22 +217,28 @@ class _SelfTest:
     def plant_one_of(
         self, nodes: Iterable[tuple[int, int]], strengths: Sequence[float], twin: Floats
     ) -> tuple[list[PlantRow], list[str]]:
-        """The rows of the first node through which every strength can be planted, and why those before it could not."""
+        """The rows of the first node through which anything can be planted, and what could not be planted."""
         why = []
         for layer, head in nodes:
-            plan = replace(self.plan, layer=layer, head=head, nats=max(strengths))
-            plans = [replace(plan, nats=nats) for nats in sorted(strengths, reverse=True)]
-            plans.append(replace(plan, turned=_half(self.cases)))
             rows: list[PlantRow] = []
-            try:
-                for one in plans:
-                    rows += self._rows(one, twin)
-                    self.reporter.advance(1)
-            except ModelError as cannot:
-                why.append(str(cannot))
-            else:
+            strongest = 0.0
+            for nats in sorted(strengths):
+                plan = replace(self.plan, layer=layer, head=head, nats=nats)
+                try:
+                    rows += self._rows(plan, twin)
+                except ModelError as cannot:
+                    why.append(str(cannot))
+                    break
+                strongest = nats
+                self.reporter.advance(1)
+            if strongest:
+                sham = replace(self.plan, layer=layer, head=head, nats=strongest, turned=_half(self.cases))
+                try:
+                    rows += self._rows(sham, twin)
+                except ModelError as cannot:
+                    why.append(f"sham: {cannot}")
+                self.reporter.advance(1)
                 return rows, why
-        self.reporter.say(f"left out: {'; '.join(why)}")
         return [], why
 
     def _rows(self, plan: Plan, twin: Floats) -> list[PlantRow]:
