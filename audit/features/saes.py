@@ -74,14 +74,6 @@ class Dictionary:
         return resid - self.decode(self.encode(resid))
 
 
-def skipped(model: AuditedModel) -> int:
-    """How many leading positions of a text are never read: the special tokens before it, or else its first token.
-
-    Without a BOS token the first token of a text takes over its massive activation.
-    """
-    return max(1, len(model.begin))
-
-
 def load(ref: str | Path, *, model: AuditedModel) -> Dictionary:
     """The SAE that a reference means, checked against a model.
 
