@@ -40,13 +40,16 @@ from audit.features.saes import (
     load,
     quiet_sae_lens,
 )
+from audit.features.texts import Texts, read_texts
 from audit.models import AuditedModel
 from audit.models.adapter import find_adapter
 from audit.progress import Reporter, Silent
-from audit.runs import cache_folder, content_key, sha256_of, whole_or_absent
+from audit.runs import cache_folder, content_key, whole_or_absent
 
 Architecture = Literal["batchtopk", "topk", "jumprelu"]
 Forward = Literal["auto", "float32", "bfloat16"]
+__all__ = ["ARCHITECTURES", "Recipe", "Texts", "choose_forward", "packed_rows", "read", "read_texts", "train"]
+
 ARCHITECTURES: tuple[Architecture, ...] = ("batchtopk", "topk", "jumprelu")
 
 # Tokens that are read, shuffled among each other and trained on before the next are read.
@@ -81,35 +84,6 @@ class Recipe:
     batch: int = 2048  # tokens per step
     learning_rate: float = 1e-3
     forward: Forward = "auto"  # precision of the model while it is read; "auto" measures, "float32" is the model's own
-
-
-@dataclass(frozen=True, kw_only=True)
-class Texts:
-    """Training texts by language: lines, and the SHA-256 of each file."""
-
-    lines: Mapping[str, tuple[str, ...]]
-    sha256: Mapping[str, str]
-
-
-def read_texts(folder: Path) -> Texts:
-    """Texts of a folder of <language>.txt files, UTF-8, a sentence or a paragraph a line.
-
-    Raises:
-        UsageError: no such folder or no such files in it; a file that is empty or not UTF-8.
-    """
-    files = sorted(folder.glob("*.txt")) if folder.is_dir() else []
-    if not files:
-        raise UsageError(f"{folder}: no <language>.txt in it; give a folder with one text file per language")
-    lines = {}
-    for file in files:
-        try:
-            text = file.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{file}: not UTF-8 (byte {error.start}); convert it") from None
-        lines[file.stem] = tuple(line for line in text.splitlines() if line.strip())
-        if not lines[file.stem]:
-            raise UsageError(f"{file}: empty; fill it or take it away")
-    return Texts(lines=lines, sha256={file.stem: sha256_of(file) for file in files})
 
 
 def train(
