@@ -407,6 +407,7 @@ class Scope:
     culture: str = ""
     framework: str = ""
     other_framework: str = ""
+    lens: str = ""  # what was read: "probe", "latents" ...; "" where a measure has but one way to look
 
 
 @dataclass(frozen=True, kw_only=True)
