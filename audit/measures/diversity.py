@@ -22,9 +22,8 @@ from audit.measures.statistics import LEVEL
 from audit.measures.view import Cube, Floats, Mask, View, measured, undefined
 from audit.records import Estimate, Kind, Measurement, Scope
 
-PLAUSIBLE = 1000  # sets of capacities drawn for an interval
-ROUNDS = 25  # of the Gibbs sampler before its draws are used
-RAREFIED = 20  # subsets drawn where cultures have unequally many facts
+PLAUSIBLE = 600  # sets of capacities drawn for an interval
+ROUNDS = 20  # of the Gibbs sampler before its draws are used
 ORDERS = (0.0, 1.0, 2.0)
 PROFILE = tuple(float(q) for q in np.arange(0, 4.25, 0.25))
 
@@ -109,57 +108,65 @@ class Groups:
         return self.means(drawn)
 
 
-def plausible(means: Floats, error: float, degrees: int, *, draws: int, seed: int) -> tuple[Floats, Floats]:
-    """Sets of true capacities that are plausible given the measured ones: two samples of (draws, groups).
+def plausible(measured: Floats, error: float, degrees: int, *, seed: int = 0) -> tuple[Floats, Floats]:
+    """Sets of true capacities that are plausible given measured ones: two samples of the shape of `measured`.
 
     Both take the measured capacity of a group as its true one plus normal noise, whose variance is itself drawn, and
     learn from the other groups how far true ones differ (empirical Bayes). In the first sample all true capacities come
     from one normal distribution. In the second each is exactly zero with some probability, drawn by Gibbs sampling: a
     model that represents half of the cultures and not at all the others is no normal distribution.
+
+    Args:
+        measured: (draws, groups); a row for each set that is drawn.
+        error: standard error of a measured capacity.
+        degrees: of freedom of `error`.
+        seed: same seed and arguments, same samples.
     """
-    k, rng = len(means), np.random.default_rng([41, seed, len(means)])
-    error = max(error, 1e-9 * float(np.abs(means).max()))  # values that are all alike leave some room for noise
+    draws, k = measured.shape
+    rng = np.random.default_rng([41, seed, k])
+    error = max(error, 1e-9 * float(np.abs(measured).max()))  # values that are all alike leave some room for noise
     noise = error**2 * degrees / rng.chisquare(degrees, (draws, 1))
-    scale = max(float(means.std(ddof=1)), error)
+    mean, variance = measured.mean(axis=1, keepdims=True), measured.var(axis=1, ddof=1, keepdims=True)
     # One normal distribution: its mean and variance, then each capacity drawn toward it.
-    total = float(means.var(ddof=1)) * (k - 1) / rng.chisquare(k - 1, (draws, 1))
-    variance = np.maximum(total - noise, 0.0)
-    centre = means.mean() + rng.normal(size=(draws, 1)) * np.sqrt((variance + noise) / k)
-    weight = variance / (variance + noise)
-    alike = centre + weight * (means - centre) + rng.normal(size=(draws, k)) * np.sqrt(weight * noise)
+    between = np.maximum(variance * (k - 1) / rng.chisquare(k - 1, (draws, 1)) - noise, 0.0)
+    centre = mean + rng.normal(size=(draws, 1)) * np.sqrt((between + noise) / k)
+    weight = between / (between + noise)
+    alike = centre + weight * (measured - centre) + rng.normal(size=(draws, k)) * np.sqrt(weight * noise)
     # Zero, or a normal distribution; weak priors at twice the scale of what was measured.
-    absent, centre = np.full((draws, 1), 0.5), np.full((draws, 1), max(float(means.mean()), 0.0))
-    variance = auxiliary = np.full((draws, 1), scale**2)
+    scale = np.maximum(variance, error**2)
+    absent, centre = np.full((draws, 1), 0.5), np.maximum(mean, 0.0)
+    between = auxiliary = scale
     for _ in range(ROUNDS):
-        around = variance + noise
-        odds = np.log(absent) - np.log1p(-absent) - 0.5 * np.log(noise) - 0.5 * np.maximum(means, 0.0) ** 2 / noise
-        odds = odds + 0.5 * np.log(around) + 0.5 * (means - centre) ** 2 / around
+        around = between + noise
+        odds = np.log(absent) - np.log1p(-absent) - 0.5 * np.log(noise) - 0.5 * np.maximum(measured, 0.0) ** 2 / noise
+        odds = odds + 0.5 * np.log(around) + 0.5 * (measured - centre) ** 2 / around
         there = rng.random((draws, k)) < 1 / (1 + np.exp(np.clip(odds, -500, 500)))
-        weight = variance / around
-        drawn = centre + weight * (means - centre) + rng.normal(size=(draws, k)) * np.sqrt(weight * noise)
+        weight = between / around
+        drawn = centre + weight * (measured - centre) + rng.normal(size=(draws, k)) * np.sqrt(weight * noise)
         n = there.sum(axis=1, keepdims=True)
         absent = np.clip(rng.beta(1 + k - n, 1 + n), 1e-9, 1 - 1e-9)
-        precision = n / around + 1 / (2 * scale) ** 2
-        pull = (means * there).sum(axis=1, keepdims=True) / around + means.mean() / (2 * scale) ** 2
+        precision = n / around + 1 / (4 * scale)
+        pull = (measured * there).sum(axis=1, keepdims=True) / around + mean / (4 * scale)
         centre = pull / precision + rng.normal(size=(draws, 1)) / np.sqrt(precision)
         squares = (there * (drawn - centre) ** 2).sum(axis=1, keepdims=True)
-        variance = np.clip((1 / auxiliary + squares / 2) / rng.gamma((n + 1) / 2), 1e-8 * scale**2, 1e4 * scale**2)
-        auxiliary = (1 / scale**2 + 1 / variance) / rng.gamma(1.0, size=(draws, 1))
+        between = np.clip((1 / auxiliary + squares / 2) / rng.gamma((n + 1) / 2), 1e-8 * scale, 1e4 * scale)
+        auxiliary = (1 / scale + 1 / between) / rng.gamma(1.0, size=(draws, 1))
     return alike, np.where(there, drawn, 0.0)
 
 
-def _rarefied(groups: Groups) -> list[tuple[Floats, int]]:
-    """Means with equally many values for every group, and how many: once if they have, else of random subsets."""
+def _rarefied(groups: Groups) -> tuple[Floats, int, bool]:
+    """Means with equally many values for every group (PLAUSIBLE, groups), how many, and whether some were left out."""
     counts = np.array([(groups.group == name).sum() for name in groups.names])
     fewest = int(counts.min())
     if (counts == fewest).all():
-        return [(groups.means(), fewest)]
+        return np.tile(groups.means(), (PLAUSIBLE, 1)), fewest, False
     rng = np.random.default_rng([42, len(groups.values)])
-    found = []
-    for _ in range(RAREFIED):
-        picked = [rng.choice(groups.values[groups.group == name], fewest, replace=False) for name in groups.names]
-        found.append((np.array([own.mean() for own in picked]), fewest))
-    return found
+    columns = []
+    for name in groups.names:
+        own = groups.values[groups.group == name]
+        picked = np.argsort(rng.random((PLAUSIBLE, len(own))), axis=1)[:, :fewest]  # a subset for each draw
+        columns.append(own[picked].mean(axis=1))
+    return np.stack(columns, axis=1), fewest, True
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -188,19 +195,13 @@ def spreading(groups: Groups) -> Spreading | str:
     means = groups.means()
     if not (means > 0).any():
         return "nothing is represented above the control"
-    subsets = _rarefied(groups)
-    draws = -(-PLAUSIBLE // len(subsets))
-    samples = [
-        plausible(found, groups.spread / np.sqrt(n), groups.degrees, draws=draws, seed=seed)
-        for seed, (found, n) in enumerate(subsets)
-    ]
-    alike, absent = np.concatenate([one for one, _ in samples]), np.concatenate([other for _, other in samples])
+    sets, n, rarefied = _rarefied(groups)
     return Spreading(
         names=groups.names,
         means=means,
-        samples=(alike, absent),
+        samples=plausible(sets, groups.spread / np.sqrt(n), groups.degrees),
         shuffled=groups.shuffled(),
-        rarefied=len(subsets) > 1,
+        rarefied=rarefied,
     )
 
 

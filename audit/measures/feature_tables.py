@@ -49,11 +49,15 @@ def looked_at(evidence: Evidence) -> dict[str, frozenset[str]]:
 
 # One view is asked by every measure; a weak key lets it go with the view.
 _KEPT: weakref.WeakKeyDictionary[View, dict[tuple[str, str], Floats]] = weakref.WeakKeyDictionary()
+_LOOKED: weakref.WeakKeyDictionary[View, dict[str, frozenset[str]]] = weakref.WeakKeyDictionary()
+_BAD: weakref.WeakKeyDictionary[View, dict[str, float]] = weakref.WeakKeyDictionary()
 
 
 def lenses_of(view: View, cube: Cube, of: tuple[str, ...]) -> tuple[str, ...]:
     """Which of some lenses a suite was looked at through; knowledge counts where anything inside was looked at."""
-    looked = looked_at(view.evidence).get(cube.suite, frozenset())
+    if view not in _LOOKED:
+        _LOOKED[view] = looked_at(view.evidence)
+    looked = _LOOKED[view].get(cube.suite, frozenset())
     return tuple(lens for lens in of if lens in looked or (lens == KNOWLEDGE and looked))
 
 
@@ -173,14 +177,17 @@ def sae_quality(view: View) -> pd.DataFrame:
 
 def poorly_reconstructed(view: View, languages: tuple[str, ...]) -> tuple[str, ...]:
     """A note for measures that rest on SAE latents: which of some languages the SAE stands for badly."""
-    table = sae_quality(view)
-    bad = table[table["flagged"] & table["language"].isin(list(languages))]
-    if not len(bad):
-        return ()
+    if view not in _BAD:
+        table = sae_quality(view)
+        bad = table[table["flagged"]].groupby("language", sort=True)["loss_recovered"].min()
+        _BAD[view] = {str(language): float(share) for language, share in bad.items()}
     told = ", ".join(
-        language_name(str(language)) if np.isnan(share) else f"{language_name(str(language))} ({share:.2f})"
-        for language, share in bad.groupby("language", sort=True)["loss_recovered"].min().items()
+        language_name(language) if np.isnan(share) else f"{language_name(language)} ({share:.2f})"
+        for language, share in _BAD[view].items()
+        if language in languages
     )
+    if not told:
+        return ()
     return (
         f"the SAE itself stands badly for {told}: share of the model's loss recovered, below {WELL_RECONSTRUCTED}; "
         "little or nothing in its latents there may be the SAE's lack and not the model's",
