@@ -27,6 +27,7 @@ from audit.records import (
     Evidence,
     Kind,
 )
+from tests.measures.synthetic import evidence_from
 
 LAYER = 3
 DIRECTIONS = 8  # random ones
@@ -89,19 +90,9 @@ def with_features(
         "contexts": _contexts(items),
         "similarities": _similarities(items, overlap),
     }
-    columns = {
-        "saes": SAE_COLUMNS,
-        "capacities": CAPACITY_COLUMNS,
-        "latents": LATENT_COLUMNS,
-        "scores": SCORE_COLUMNS,
-        "steering": STEERING_COLUMNS,
-        "causal": CAUSAL_COLUMNS,
-        "contexts": CONTEXT_COLUMNS,
-        "similarities": SIMILARITY_COLUMNS,
-    }
     kept = {
-        name: (table.iloc[:0] if name in skip else table)[list(columns[name])]
-        .astype(dict(columns[name]))
+        name: (table.iloc[:0] if name in skip else table)[list(COLUMNS[name])]
+        .astype(dict(COLUMNS[name]))
         .reset_index(drop=True)
         for name, table in tables.items()
     }
@@ -302,3 +293,51 @@ def _similarities(items: pd.DataFrame, overlap: float) -> pd.DataFrame:
                 pair = {"suite": suite, "target": one, "other_target": other}
                 rows.append(pair | {"language": "", "overlap": overlap, "permuted": 0.15})
     return pd.DataFrame(rows, columns=list(SIMILARITY_COLUMNS))
+
+
+# --- by hand ------------------------------------------------------------------------------------
+
+PLAIN = {"string": "", "bool": False, "int64": 0, "float64": 0.0}
+COLUMNS = {
+    "saes": SAE_COLUMNS,
+    "capacities": CAPACITY_COLUMNS,
+    "latents": LATENT_COLUMNS,
+    "scores": SCORE_COLUMNS,
+    "steering": STEERING_COLUMNS,
+    "causal": CAUSAL_COLUMNS,
+    "contexts": CONTEXT_COLUMNS,
+    "similarities": SIMILARITY_COLUMNS,
+}
+
+
+def tables_from(evidence: Evidence, **rows: list[dict[str, object]]) -> Evidence:
+    """The evidence with tables of a few hand-written rows; columns left out get the plainest value of their type."""
+    full = {}
+    for name, some in rows.items():
+        table = pd.DataFrame([{column: PLAIN[kind] for column, kind in COLUMNS[name].items()} | row for row in some])
+        full[name] = table[list(COLUMNS[name])].astype(dict(COLUMNS[name]))
+    return replace(evidence, **full)
+
+
+def reading(language: str) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """A competence suite of ten sentences that are all told right."""
+    place = [{"suite": "c", "language": language, "item": f"c{i}"} for i in range(10)]
+    observations = [
+        row | {"context": "", "answer": role, "logp": logp}
+        for row in place
+        for role, logp in (("true", -1.0), ("broken", -2.0))
+    ]
+    return observations, [row | {"kind": "competence"} for row in place]
+
+
+def by_hand(kind: Kind, items: list[dict[str, object]], languages: tuple[str, ...] = ("en",)) -> Evidence:
+    """A suite "s" of some items in each language, each observed once so that it counts; all languages are read."""
+    observations, table = [], []
+    for language in languages:
+        seen, known = reading(language)
+        observations, table = observations + seen, table + known
+        for item in items:
+            place = {"suite": "s", "language": language, "item": item["item"]}
+            observations.append(place | {"context": "asked/1", "answer": "x", "logp": -1.0})
+            table.append(place | {"kind": str(kind)} | item)
+    return evidence_from(observations, table)
