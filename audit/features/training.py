@@ -61,6 +61,8 @@ CHECKPOINT_SECONDS = 60.0
 DEAD_AFTER = 100
 FORWARD_TOKENS = 4096
 SPEED_TOKENS = 2048
+# Norms so many times the median's are massive activations, not the stream's common scale.
+OUTLYING = 5.0
 # bfloat16 is chosen where it takes at most this share of float32's time, and moves the stream by at most this share of
 # its variance.
 WORTHWHILE, HARMLESS = 0.8, 1e-3
@@ -81,7 +83,7 @@ class Recipe:
     seed: int = 0
     architecture: Architecture = "batchtopk"
     context: int = 128  # tokens per row, special ones not counted
-    batch: int = 2048  # tokens per step
+    batch: int = 1024  # tokens per step
     learning_rate: float = 1e-3
     forward: Forward = "auto"  # precision of the model while it is read; "auto" measures, "float32" is the model's own
 
@@ -355,15 +357,21 @@ def _new_sae(model: AuditedModel, recipe: Recipe, steps: int) -> Any:
 def _standardised(stream: Float[Tensor, "n d"]) -> Any:
     """The affine map under which an SAE is trained, kept where sae-lens keeps its whitening, which folds it back.
 
-    Almost all of the stream's norm is one constant vector: it is taken away, and what is left is scaled to a mean
-    square of one per value. Both are medians, as a few tokens have norms ten times those of the rest.
+    Almost all of the stream's norm is one constant vector, which is taken away. Of what is left, a single value can
+    hold half of the variance, although later layers hardly read it (their norms weigh it down): each value is divided
+    by the square root of its deviation, halfway between the stream's own units and equal say. Then all are scaled to a
+    median norm of sqrt(d). Tokens whose norms are several times the median's, of which there are a few in ten
+    thousand, have no say in this.
     """
     from sae_lens.training.activation_scaler import ActivationWhitening
 
     mean = stream.median(dim=0).values
-    scale = (stream - mean).norm(dim=-1).median() / stream.shape[1] ** 0.5
-    identity = torch.eye(stream.shape[1])
-    return ActivationWhitening(mean=mean, matrix=identity / scale, inverse_matrix=identity * scale)
+    centred = stream - mean
+    norms = centred.norm(dim=-1)
+    centred = centred[norms <= OUTLYING * norms.median()]
+    scale = centred.std(dim=0).clamp(min=1e-6).sqrt()
+    scale = scale * (centred / scale).norm(dim=-1).median() / stream.shape[1] ** 0.5
+    return ActivationWhitening(mean=mean, matrix=torch.diag(1 / scale), inverse_matrix=torch.diag(scale))
 
 
 # --- checkpoints -----------------------------------------------------------------------------

@@ -5,11 +5,11 @@ import json
 
 import pytest
 import torch
-from features.small import HOOK, WIDTH, small_sae
 
 from audit.errors import DictionaryError
 from audit.features import saes
 from audit.features.saes import Dictionary, layer_of, load
+from features.small import HOOK, WIDTH, small_sae
 
 
 def test_latents_and_their_directions_are_those_of_the_file(tmp_path, audited):
@@ -146,9 +146,7 @@ def test_gemma_scope_is_found_in_the_registry_and_its_files_are_read_as_sae_lens
     # The tiny model has no twelfth layer, so the layer is what it is refused for; with one, it is read.
     with pytest.raises(DictionaryError, match="reads layer 12"):
         load(f"{release}/{sae_id}", model=audited)
-    deep = dataclasses.replace(
-        audited, adapter=dataclasses.replace(audited.adapter, layers=audited.adapter.layers * 5)
-    )
+    deep = dataclasses.replace(audited, adapter=dataclasses.replace(audited.adapter, layers=audited.adapter.layers * 5))
     dictionary = load(f"{release}/{sae_id}", model=deep)
     assert isinstance(dictionary, Dictionary)
     assert (dictionary.layer, dictionary.source, dictionary.trained_on) == (12, "registry", "google/gemma-3-270m")
