@@ -159,34 +159,60 @@ def strength(values: Floats, latents: Codes, scale: Floats) -> Floats:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Chosen:
-    """Per target, its latents and those chosen for it under permuted labels; and the scale of every latent."""
+    """Per target, its latents, those chosen for it under permuted labels, and how active its latents are.
+
+    `level`: mean activation of each of the target's latents on those of its choosing texts on which it is active.
+    `scale`: RMS activation of every latent on all choosing texts.
+    """
 
     latents: Mapping[int, Codes]
     permuted: Mapping[int, Codes]
+    level: Mapping[int, Floats]
     scale: Floats
 
 
 def choose_all(
-    values: Floats, label: Codes, permuted: Codes, texts: Mask, *, n_labels: int, most: int = MOST_LATENTS
+    values: Floats,
+    label: Codes,
+    permuted: Codes,
+    texts: Mask,
+    *,
+    language: Codes,
+    n_labels: int,
+    most: int = MOST_LATENTS,
 ) -> Chosen:
     """Latents of every target, from some texts.
+
+    Latents are compared within languages (less the mean of the language's choosing texts): one that is active on all
+    texts of a language tells no target apart.
 
     Args:
         values: activations, (n, latents).
         label: target of each text; -1 has none and has no say.
         permuted: the same, permuted.
         texts: which texts have a say.
+        language: of each text.
         n_labels: targets are 0 .. n_labels - 1.
         most: latents of one target.
     """
     say = texts & (label >= 0)
-    scale = rms(values[say])
-    own, other = {}, {}
+    apart = values.copy()
+    for one in np.unique(language[say]):
+        mine = say & (language == one)
+        apart[mine] -= values[mine].mean(axis=0)
+    own, other, level = {}, {}, {}
     for target in range(n_labels):
-        own[target] = chosen(values, say & (label == target), say & (label != target), most=most)
-        free = chosen(values, say & (permuted == target), say & (permuted != target), most=most)
-        other[target] = free[: len(own[target])]
-    return Chosen(latents=own, permuted=other, scale=scale)
+        mine = say & (label == target)
+        own[target] = chosen(apart, mine, say & ~mine, most=most)
+        level[target] = _mean_where_active(values[mine][:, own[target]])
+        drawn = say & (permuted == target)
+        other[target] = chosen(apart, drawn, say & ~drawn, most=most)[: len(own[target])]
+    return Chosen(latents=own, permuted=other, level=level, scale=rms(values[say]))
+
+
+def _mean_where_active(values: Floats) -> Floats:
+    active = values > 0
+    return np.divide(values.sum(axis=0), active.sum(axis=0), out=np.zeros(values.shape[1]), where=active.any(axis=0))
 
 
 # --- overlap of targets -------------------------------------------------------------------------

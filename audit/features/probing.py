@@ -49,9 +49,13 @@ class Design:
         yield from _cells(np.arange(len(self.label)), self.fold, self.language, across=self.across_languages)
 
     def inner(self, fitted: Codes) -> Iterator[tuple[Codes, Codes]]:
-        """The same within the texts of a fit; languages in two halves, so that there are few fits."""
+        """The same within the texts of a fit; languages in two halves, so that there are few fits.
+
+        A fit of a single language has no other to be judged in: its inner fits are judged on other templates alone.
+        """
+        across = self.across_languages and len(np.unique(self.language[fitted])) > 1
         half = np.searchsorted(np.unique(self.language[fitted]), self.language[fitted]) % 2
-        yield from _cells(fitted, self.fold[fitted], half, across=self.across_languages)
+        yield from _cells(fitted, self.fold[fitted], half, across=across)
 
 
 def _cells(texts: Codes, fold: Codes, language: Codes, *, across: bool) -> Iterator[tuple[Codes, Codes]]:

@@ -6,7 +6,7 @@ holds the view that gave the direction its name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from audit.features.activations import at_layer, equal_length_batches, first_token
+from audit.features.activations import Edited, at_layer, filled, first_token, like_length_batches
 from audit.models import AuditedModel
 from audit.models.spelling import Ids
 
@@ -50,7 +50,7 @@ def pulls(audited: AuditedModel, layer: int, prompts: Sequence[tuple[Ids, int, i
     adapter, first = audited.adapter, first_token(audited)
     labels = {ids: (a, b) for ids, a, b in prompts}
     found: dict[Ids, tuple[Tensor, Tensor, Tensor]] = {}
-    for batch in equal_length_batches([ids for ids, _, _ in prompts]):
+    for batch in like_length_batches([ids for ids, _, _ in prompts]):
         leaves: list[Tensor] = []
 
         def cut(states: Tensor, leaves: list[Tensor] = leaves) -> Tensor:
@@ -58,16 +58,18 @@ def pulls(audited: AuditedModel, layer: int, prompts: Sequence[tuple[Ids, int, i
             leaves.append(states.detach().requires_grad_(True))
             return leaves[0]
 
+        device = audited.model.device
+        last = torch.tensor([len(ids) - 1 for ids in batch], device=device)
+        rows = torch.arange(len(batch), device=device)
         with torch.enable_grad(), at_layer(adapter.layers[layer], cut):
-            device = audited.model.device
-            hidden = adapter.hidden(torch.tensor(batch, device=device))[:, -1]
+            hidden = adapter.hidden(filled(batch, device=device))[rows, last]
             logits = adapter.candidate_logits(hidden, torch.tensor([labels[ids] for ids in batch], device=device))
             margins = logits[:, 0] - logits[:, 1]
             (gradient,) = torch.autograd.grad(margins.sum(), leaves)
+        # What fills a row up has no gradient: the margin does not see it.
         pushed = gradient[:, first:].float().sum(dim=1).cpu()
-        ends = leaves[0].detach()[:, -1].float().cpu()
-        rows = zip(batch, zip(margins.detach().float().cpu(), ends, pushed, strict=True), strict=True)
-        found |= dict(rows)
+        ends = leaves[0].detach()[rows, last].float().cpu()
+        found |= dict(zip(batch, zip(margins.detach().float().cpu(), ends, pushed, strict=True), strict=True))
     columns = [torch.stack([found[ids][number] for ids, _, _ in prompts]) for number in range(3)]
     return Pulls(margins=columns[0], states=columns[1], gradients=columns[2])
 
@@ -86,9 +88,10 @@ def steered_margins(
         new[:, first:] += push.to(states)
         return new
 
-    for batch in equal_length_batches([ids for ids, _, _ in prompts]):
+    for batch in like_length_batches([ids for ids, _, _ in prompts]):
         with at_layer(adapter.layers[layer], add):
-            hidden = adapter.hidden(torch.tensor(batch, device=audited.model.device))[:, -1]
+            hidden = adapter.hidden(filled(batch, device=audited.model.device))
+        hidden = torch.stack([row[len(ids) - 1] for ids, row in zip(batch, hidden, strict=True)])
         chosen = torch.tensor([labels[ids] for ids in batch], device=hidden.device)
         logits = adapter.candidate_logits(hidden, chosen).float().cpu()
         found |= dict(zip(batch, logits[:, 0] - logits[:, 1], strict=True))
@@ -125,20 +128,29 @@ class Coder(Protocol):
         """The residual stream that the latents stand for."""
 
 
-def latents_set(
-    dictionary: Coder, latents: Sequence[int], values: Sequence[float]
-) -> Callable[[Float[Tensor, "n d"]], Float[Tensor, "n d"]]:
+@dataclass(frozen=True)
+class Setting:
+    """Some latents and the values they are set to; with none, nothing is changed."""
+
+    latents: tuple[int, ...] = ()
+    values: tuple[float, ...] = ()
+
+
+def latents_set(dictionary: Coder, settings: Sequence[Setting]) -> Edited:
     """An edit that sets some latents and leaves what the SAE does not reconstruct as it is.
 
     x' = x + decode(z') - decode(z): the SAE's error stays in, so setting latents to what they are changes nothing.
+    Edit number n is setting n of `settings`.
     """
-    index = torch.tensor(list(latents), dtype=torch.long)
-    wanted = torch.tensor(list(values), dtype=torch.float32)
 
-    def edit(states: Tensor) -> Tensor:
+    def edit(states: Tensor, which: Tensor) -> Tensor:
         found = dictionary.encode(states)
         new = found.clone()
-        new[:, index] = wanted.to(found)
+        for number in which.unique().tolist():
+            rows = (which == number).nonzero()[:, 0]
+            setting = settings[number]
+            index = torch.tensor(setting.latents, dtype=torch.long, device=new.device)
+            new[rows[:, None], index[None, :]] = torch.tensor(setting.values, device=new.device).to(new)
         return states + (dictionary.decode(new) - dictionary.decode(found)).to(states)
 
     return edit
