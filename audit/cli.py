@@ -446,6 +446,9 @@ def sae_train(
     latents: Annotated[int, typer.Option(min=2, help="How many latents.")] = 4096,
     l0: Annotated[int, typer.Option(min=1, help="How many of them are active per token, on average.")] = 64,
     tokens: Annotated[int, typer.Option(min=1, help="How many tokens to train on.")] = 1_000_000,
+    passes: Annotated[
+        int, typer.Option(min=1, help="Train so often on what is read: quicker, with fewer different tokens.")
+    ] = 1,
     seed: Annotated[int, typer.Option(help="Another seed, another SAE.")] = 0,
     architecture: Annotated[str, typer.Option(help="batchtopk, topk or jumprelu.")] = "batchtopk",
     accept_terms: Accept = False,
@@ -453,7 +456,13 @@ def sae_train(
     """Train an SAE on your own texts. Stopped, the same command goes on. Judge it with: plural-audit sae card."""
     training = _features("training")
     recipe = training.Recipe(
-        layer=layer, n_latents=latents, l0=l0, n_tokens=tokens, seed=seed, architecture=architecture
+        layer=layer,
+        n_latents=latents,
+        l0=l0,
+        n_tokens=tokens,
+        passes=passes,
+        seed=seed,
+        architecture=architecture,
     )
     texts = training.read_texts(text)
     with _progress() as reporter:

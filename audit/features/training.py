@@ -79,7 +79,8 @@ class Recipe:
     layer: int
     n_latents: int = 4096
     l0: int = 64  # latents active per token, on average
-    n_tokens: int = 1_000_000
+    n_tokens: int = 1_000_000  # trained on, repetitions counted
+    passes: int = 1  # how often a block is trained on before the next is read
     seed: int = 0
     architecture: Architecture = "batchtopk"
     context: int = 128  # tokens per row, special ones not counted
@@ -241,8 +242,11 @@ def _batches(
     reader = _in_bfloat16(model) if recipe.forward == "bfloat16" else model
     for block, rows in enumerate(_blocks(model, recipe, texts, start=start), start=start):
         stream = read(reader, recipe.layer, rows)
-        shuffled = stream[torch.randperm(len(stream), generator=_generator(recipe.seed, "shuffle", block))]
-        yield block, [part for part in shuffled.split(recipe.batch) if len(part) == recipe.batch]
+        batches: list[Tensor] = []
+        for turn in range(recipe.passes):
+            order = torch.randperm(len(stream), generator=_generator(recipe.seed, "shuffle", block, turn))
+            batches += [stream[part] for part in order.split(recipe.batch) if len(part) == recipe.batch]
+        yield block, batches
 
 
 def _in_bfloat16(model: AuditedModel) -> AuditedModel:
@@ -517,6 +521,8 @@ def _require_fit(model: AuditedModel, recipe: Recipe, texts: Texts) -> None:
         raise UsageError(f"{recipe.architecture}: no such architecture; choose one of {', '.join(ARCHITECTURES)}")
     if not 0 < recipe.l0 < recipe.n_latents:
         raise UsageError(f"{recipe.l0} active of {recipe.n_latents} latents: give fewer active ones than there are")
+    if recipe.passes < 1:
+        raise UsageError(f"{recipe.passes} passes: a block is trained on at least once")
     if recipe.n_tokens < recipe.batch:
         raise UsageError(f"{recipe.n_tokens} tokens are less than one step ({recipe.batch}); give more tokens")
     if recipe.context + len(model.begin) > model.context_length:
