@@ -97,7 +97,7 @@ def test_planted_capacities_are_held():
 @pytest.mark.parametrize(
     "planted",
     [
-        {c: 1.0 for c in CULTURES},
+        dict.fromkeys(CULTURES, 1.0),
         {c: 0.1 + 0.14 * i for i, c in enumerate(CULTURES)},
         {c: float(i < 7) for i, c in enumerate(CULTURES)},
         {c: 1.5 * (i < 3) for i, c in enumerate(CULTURES)},
