@@ -90,6 +90,14 @@ Circuits = Annotated[
         "sample patched); exact (every node patched: slower, no estimate left)."
     ),
 ]
+Sae = Annotated[
+    str,
+    typer.Option(
+        "--sae",
+        help="The sparse autoencoder for features of culture, values and dilemma suites: bundled, a folder, release/id "
+        "of sae-lens' registry; none leaves features out.",
+    ),
+]
 Dtype = Annotated[
     str, typer.Option(help="float32, bfloat16 or float16. Audits use float32: lower precision moves the numbers.")
 ]
@@ -112,6 +120,7 @@ def run(
     languages: Languages = "",
     limit: Limit = None,
     circuits: Circuits = "screened",
+    sae: Sae = "bundled",
     dtype: Dtype = "float32",
     device: Device = "cpu",
     runs: Runs = DEFAULT_RUNS,
@@ -121,7 +130,7 @@ def run(
     """The whole audit: gather, weigh, report. A run that was stopped goes on; a complete one is shown again."""
     from audit import pipeline
 
-    request = _request(model, suite, languages, limit, circuits, dtype, device)
+    request = _request(model, suite, languages, limit, circuits, sae, dtype, device)
     with _progress() as reporter:
         folder = pipeline.run(request, runs=runs, reporter=reporter, accept_terms=accept_terms)
     _show(folder, as_json=as_json)
@@ -134,6 +143,7 @@ def gather(
     languages: Languages = "",
     limit: Limit = None,
     circuits: Circuits = "screened",
+    sae: Sae = "bundled",
     dtype: Dtype = "float32",
     device: Device = "cpu",
     runs: Runs = DEFAULT_RUNS,
@@ -142,7 +152,7 @@ def gather(
     """Ask the model and keep its answers (needs torch). Prints the run folder."""
     from audit import pipeline
 
-    request = _request(model, suite, languages, limit, circuits, dtype, device)
+    request = _request(model, suite, languages, limit, circuits, sae, dtype, device)
     with _progress() as reporter:
         folder = pipeline.gather(request, runs=runs, reporter=reporter, accept_terms=accept_terms)
     terminal.line(str(folder.path))
@@ -230,6 +240,7 @@ def _request(
     languages: str,
     limit: int | None,
     circuits: Depth,
+    sae: str,
     dtype: str,
     device: str,
 ) -> Request:
@@ -240,6 +251,7 @@ def _request(
         languages=codes,
         limit=limit,
         circuits=circuits,
+        sae=sae,
         dtype=dtype,
         device=device,
     )

@@ -77,9 +77,7 @@ N_CONTEXTS = 5
 N_SIMILAR = 10  # permutations of labels for overlaps
 CAUSAL_EVERY = 2  # templates, in turn; each in one of its languages, which go round too
 N_FOILS = 3
-JUDGED_TEXTS = 20  # of each language, on which the SAE is judged
-
-Judge = Callable[["Dictionary", Mapping[str, Sequence[str]]], list[dict[str, Any]]]
+JUDGED_TEXTS, JUDGED_TOKENS = 24, 200  # of each language, on which the SAE is judged
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -143,7 +141,7 @@ class _Rows:
 
 
 def study(
-    suites: Sequence[Suite], *, reader: Reader, dictionary: Dictionary | None, judge: Judge, reporter: Reporter
+    suites: Sequence[Suite], *, reader: Reader, dictionary: Dictionary | None, reporter: Reporter
 ) -> dict[str, pd.DataFrame]:
     """Everything about features that the suites of a run give.
 
@@ -151,7 +149,6 @@ def study(
         suites: those of other kinds than culture, values and dilemma are passed over.
         reader: asks the model, at the SAE's layer where there is one.
         dictionary: the SAE; without one only probes and steering are done.
-        judge: rows of SAE_COLUMNS (as mappings) of the SAE on texts by language.
         reporter: told what is done.
 
     Returns:
@@ -160,7 +157,7 @@ def study(
     wanted = [suite for suite in suites if suite.record.kind in (Kind.CULTURE, Kind.VALUES, Kind.DILEMMA)]
     if not wanted:
         return _Rows().tables()
-    return _Study(wanted, reader, dictionary, judge, reporter).run()
+    return _Study(wanted, reader, dictionary, reporter).run()
 
 
 class _Study:
@@ -169,11 +166,10 @@ class _Study:
         suites: Sequence[Suite],
         reader: Reader,
         dictionary: Dictionary | None,
-        judge: Judge,
         reporter: Reporter,
     ) -> None:
         self.suites, self.reader, self.dictionary = suites, reader, dictionary
-        self.judge, self.reporter, self.out = judge, reporter, _Rows()
+        self.reporter, self.out = reporter, _Rows()
         self.refused: set[tuple[str, str, str, str]] = set()
 
     def run(self) -> dict[str, pd.DataFrame]:
@@ -302,12 +298,17 @@ class _Study:
         self.reporter.stage("features: judging the SAE", total=1, unit="SAEs")
         kept = self.reader.kept(
             {"reading": "judged", "dictionary": dictionary.digest, "texts": chosen},
-            lambda: {"rows": [_plain(row) for row in self.judge(dictionary, chosen)]},
+            lambda: {"rows": [_plain(row) for row in self._judged(dictionary, chosen)]},
         )
         for row in kept["rows"]:
-            named = {"sae": dictionary.name, "layer": dictionary.layer, **row}
-            self.out.add("saes", *(_number(named[column]) for column in SAE_COLUMNS))
+            self.out.add("saes", *(_number(row[column]) for column in SAE_COLUMNS))
         self.reporter.advance(1)
+
+    def _judged(self, dictionary: Dictionary, texts: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+        from audit.features.cards import judge
+
+        table = judge(dictionary, self.reader.audited, texts, n_tokens=JUDGED_TOKENS)
+        return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
     def _lenses(self, texts: Texts, groups: Sequence[Codes]) -> Iterator[tuple[str, Floats]]:
         """Each lens and the texts' values in it, centred by group and scaled."""
