@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from audit.errors import UnsupportedModelError
 from audit.features import activations, steering
 from audit.features.activations import Asked
-from audit.features.steering import Setting
+from audit.features.steering import Choice, Setting, choice_of
 from audit.models import AuditedModel
 from audit.models.adapter import find_adapter
 from audit.models.spelling import Ids, Refused, spell
@@ -100,9 +100,10 @@ class Reader:
         return States(values=_unpacked(kept["states"]), refused=_reasons(kept["refused"]))
 
     def pushed(self, asks: Sequence[Ask]) -> Pushed:
-        """States, margins and gradients of prompts with the answers "a" and "b", each a single token.
+        """States, margins and gradients of prompts with the answers "a" and "b".
 
-        Prompts whose answers have alternatives or several tokens are refused: their margin is no one-step logit.
+        Refused where an answer has alternatives, or where they differ in more than their last token: the margin is then
+        no difference of two logits.
         """
         content = {"reading": "pushed", "asks": [dataclasses.asdict(ask) for ask in asks]}
         kept = self._kept(content, lambda: self._pushed(asks))
@@ -161,23 +162,27 @@ class Reader:
         return found, refused
 
     def _pushed(self, asks: Sequence[Ask]) -> dict[str, Any]:
-        prompts: dict[int, tuple[Ids, int, int]] = {}
+        choices: dict[int, Choice] = {}
         refused = {}
         for row, ask in enumerate(asks):
             spelled = spell(self.audited, ask)
             if isinstance(spelled, Refused):
                 refused[str(row)] = spelled.reason
-            elif any(len(many) != 1 or len(many[0].answer) != 1 for many in spelled.values()):
-                refused[str(row)] = "its labels are not single tokens"
+            elif any(len(many) != 1 for many in spelled.values()):
+                refused[str(row)] = "a label has alternatives"
             else:
                 a, b = spelled["a"][0], spelled["b"][0]
-                prompts[row] = (a.prefix, a.answer[0], b.answer[0])
+                choice = choice_of(a.prefix, a.answer, b.answer)
+                if choice is None:
+                    refused[str(row)] = "its labels differ in more than their last token"
+                else:
+                    choices[row] = choice
         width = self.audited.adapter.unembedding.weight.shape[1]
         columns = {"margins": np.full((len(asks), 1), np.nan, dtype=np.float32)}
         columns |= {name: np.full((len(asks), width), np.nan, np.float32) for name in ("states", "gradients")}
-        if prompts:
-            rows = list(prompts)
-            found = steering.pulls(self.audited, self.layer, list(prompts.values()))
+        if choices:
+            rows = list(choices)
+            found = steering.pulls(self.audited, self.layer, list(choices.values()))
             columns["margins"][rows, 0] = found.margins.numpy()
             columns["states"][rows] = found.states.numpy()
             columns["gradients"][rows] = found.gradients.numpy()

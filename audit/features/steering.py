@@ -6,7 +6,7 @@ holds the view that gave the direction its name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,15 +28,36 @@ UNIT = 0.1  # of the mean norm of the residual stream
 
 @dataclass(frozen=True, kw_only=True)
 class Pulls:
-    """What a batch of two-label prompts gives at one layer."""
+    """What prompts with two labels give at one layer."""
 
     margins: Float[Tensor, " n"]  # log P(first label) - log P(second label), nats
     states: Float[Tensor, "n d"]  # residual stream after the layer at the last token
     gradients: Float[Tensor, "n d"]  # of the margin, summed over the tokens that are steered
 
 
-def pulls(audited: AuditedModel, layer: int, prompts: Sequence[tuple[Ids, int, int]]) -> Pulls:
-    """Margins of two single-token labels and how they answer to a small push at all prompt tokens after BOS.
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A prompt and two labels that differ in one token, the last of each."""
+
+    prompt: Ids
+    shared: Ids  # what both labels begin with, as bytes of one script do
+    labels: tuple[int, int]
+
+    @property
+    def fed(self) -> Ids:
+        """What is run: the next token decides."""
+        return self.prompt + self.shared
+
+
+def choice_of(prompt: Ids, first: Ids, second: Ids) -> Choice | None:
+    """The choice between two labels; None where they differ in more than their last token."""
+    if len(first) != len(second) or first[:-1] != second[:-1] or first == second:
+        return None
+    return Choice(prompt=prompt, shared=first[:-1], labels=(first[-1], second[-1]))
+
+
+def pulls(audited: AuditedModel, layer: int, choices: Sequence[Choice]) -> Pulls:
+    """Margins of two labels and how they answer to a small push at all prompt tokens after BOS.
 
     The derivative of the margin by alpha, with alpha * v added to the residual stream after `layer` at each of those
     tokens, is the gradient summed over the tokens, times v. One backward pass through the layers above therefore gives
@@ -45,12 +66,11 @@ def pulls(audited: AuditedModel, layer: int, prompts: Sequence[tuple[Ids, int, i
     Args:
         audited: the model.
         layer: after which the push is given.
-        prompts: tokens of a prompt and its two labels' tokens.
+        choices: prompts and labels; what labels share is not pushed.
     """
     adapter, first = audited.adapter, first_token(audited)
-    labels = {ids: (a, b) for ids, a, b in prompts}
-    found: dict[Ids, tuple[Tensor, Tensor, Tensor]] = {}
-    for batch in like_length_batches([ids for ids, _, _ in prompts]):
+    found: dict[Choice, tuple[Tensor, Tensor, Tensor]] = {}
+    for batch in _batches_of(choices):
         leaves: list[Tensor] = []
 
         def cut(states: Tensor, leaves: list[Tensor] = leaves) -> Tensor:
@@ -58,44 +78,54 @@ def pulls(audited: AuditedModel, layer: int, prompts: Sequence[tuple[Ids, int, i
             leaves.append(states.detach().requires_grad_(True))
             return leaves[0]
 
-        device = audited.model.device
-        last = torch.tensor([len(ids) - 1 for ids in batch], device=device)
-        rows = torch.arange(len(batch), device=device)
         with torch.enable_grad(), at_layer(adapter.layers[layer], cut):
-            hidden = adapter.hidden(filled(batch, device=device))[rows, last]
-            logits = adapter.candidate_logits(hidden, torch.tensor([labels[ids] for ids in batch], device=device))
-            margins = logits[:, 0] - logits[:, 1]
+            margins = _margins(audited, batch)
             (gradient,) = torch.autograd.grad(margins.sum(), leaves)
-        # What fills a row up has no gradient: the margin does not see it.
-        pushed = gradient[:, first:].float().sum(dim=1).cpu()
-        ends = leaves[0].detach()[rows, last].float().cpu()
-        found |= dict(zip(batch, zip(margins.detach().float().cpu(), ends, pushed, strict=True), strict=True))
-    columns = [torch.stack([found[ids][number] for ids, _, _ in prompts]) for number in range(3)]
+        for row, one in enumerate(batch):
+            n_prompt = len(one.prompt)
+            pushed = gradient[row, first:n_prompt].float().sum(dim=0).cpu()
+            end = leaves[0][row, n_prompt - 1].detach().float().cpu()
+            found[one] = margins[row].detach().float().cpu(), end, pushed
+    columns = [torch.stack([found[one][number] for one in choices]) for number in range(3)]
     return Pulls(margins=columns[0], states=columns[1], gradients=columns[2])
 
 
 @torch.inference_mode()
 def steered_margins(
-    audited: AuditedModel, layer: int, prompts: Sequence[tuple[Ids, int, int]], push: Float[Tensor, " d"]
+    audited: AuditedModel, layer: int, choices: Sequence[Choice], push: Float[Tensor, " d"]
 ) -> Float[Tensor, " n"]:
     """Margins with `push` added after `layer` at all prompt tokens after BOS: a forward pass each, the obvious way."""
-    adapter, first = audited.adapter, first_token(audited)
-    labels = {ids: (a, b) for ids, a, b in prompts}
-    found: dict[Ids, Tensor] = {}
+    first = first_token(audited)
+    found: dict[Choice, Tensor] = {}
+    for batch in _batches_of(choices):
 
-    def add(states: Tensor) -> Tensor:
-        new = states.clone()
-        new[:, first:] += push.to(states)
-        return new
+        def add(states: Tensor, batch: Sequence[Choice] = batch) -> Tensor:
+            new = states.clone()
+            for row, one in enumerate(batch):
+                new[row, first : len(one.prompt)] += push.to(states)
+            return new
 
-    for batch in like_length_batches([ids for ids, _, _ in prompts]):
-        with at_layer(adapter.layers[layer], add):
-            hidden = adapter.hidden(filled(batch, device=audited.model.device))
-        hidden = torch.stack([row[len(ids) - 1] for ids, row in zip(batch, hidden, strict=True)])
-        chosen = torch.tensor([labels[ids] for ids in batch], device=hidden.device)
-        logits = adapter.candidate_logits(hidden, chosen).float().cpu()
-        found |= dict(zip(batch, logits[:, 0] - logits[:, 1], strict=True))
-    return torch.stack([found[ids] for ids, _, _ in prompts])
+        with at_layer(audited.adapter.layers[layer], add):
+            found |= dict(zip(batch, _margins(audited, batch).float().cpu(), strict=True))
+    return torch.stack([found[one] for one in choices])
+
+
+def _batches_of(choices: Sequence[Choice]) -> Iterator[list[Choice]]:
+    by_text: dict[Ids, list[Choice]] = {}
+    for one in sorted(set(choices), key=lambda one: (one.labels, len(one.prompt))):
+        by_text.setdefault(one.fed, []).append(one)
+    for texts in like_length_batches(list(by_text)):
+        yield [one for text in texts for one in by_text[text]]
+
+
+def _margins(audited: AuditedModel, batch: Sequence[Choice]) -> Float[Tensor, " n"]:
+    """Log P(first label) - log P(second label): what both share and the normaliser cancel."""
+    device = audited.model.device
+    last = torch.tensor([len(one.fed) - 1 for one in batch], device=device)
+    hidden = audited.adapter.hidden(filled([one.fed for one in batch], device=device))
+    ends = hidden[torch.arange(len(batch), device=device), last]
+    logits = audited.adapter.candidate_logits(ends, torch.tensor([one.labels for one in batch], device=device))
+    return logits[:, 0] - logits[:, 1]
 
 
 def unit_direction(values: Floats) -> Floats:

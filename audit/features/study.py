@@ -28,9 +28,11 @@ from numpy.typing import NDArray
 
 from audit.errors import UnsupportedModelError
 from audit.features import latents as latents_of
+from audit.features.acts import causal_acts
 from audit.features.probing import Bits, Design, centred, held_out_bits, permuted_within, swapped_within
-from audit.features.reading import Edit, Reader, random_latents
-from audit.features.steering import N_RANDOM, UNIT, Setting, random_directions, unit_direction
+from audit.features.reading import Reader, random_latents
+from audit.features.spaces import N_SIMILAR, PRACTICE, Space, Texts, practice_texts, seed_of, usable
+from audit.features.steering import N_RANDOM, UNIT, random_directions, unit_direction
 from audit.progress import Reporter
 from audit.records import (
     CAPACITY_COLUMNS,
@@ -66,7 +68,6 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "exclusions": EXCLUSION_COLUMNS,
 }
 PROBE, LATENTS, RANDOM = "probe", "latents", "latents of a random model"
-PRACTICE = "practice"
 
 TEXTS_PER_PORTION = 48
 PROMPTS_PER_PORTION = 16
@@ -74,54 +75,7 @@ ACTS_PER_PORTION = 14  # together: the vocabulary is read once for all of them
 VALUE_FOLDS = 3
 MOST_CONTEXT_LATENTS = 4  # of a target, whose contexts are shown
 N_CONTEXTS = 5
-N_SIMILAR = 10  # permutations of labels for overlaps
-CAUSAL_EVERY = 2  # templates, in turn; each in one of its languages, which go round too
-N_FOILS = 3
 JUDGED_TEXTS, JUDGED_TOKENS = 24, 200  # of each language, on which the SAE is judged
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Texts:
-    """Texts of a suite as read, one row each; all arrays have one entry per row."""
-
-    suite: Suite
-    items: tuple[Item, ...]
-    contexts: tuple[str, ...]
-    texts: tuple[str, ...]  # the first of those that a row stands for
-    language: Codes  # of the suite's languages
-    label: Codes  # culture or framework; -1 where the text has none
-    fold: Codes
-    states: Floats  # (n, d)
-    labels: tuple[str, ...]
-
-    @property
-    def unit(self) -> list[str]:
-        """The template of each row."""
-        return [item.template for item in self.items]
-
-    @property
-    def units(self) -> Codes:
-        """The template of each row, as a number."""
-        return np.unique(np.array(self.unit, dtype=str), return_inverse=True)[1].astype(np.int64)
-
-    def rows(self, keep: Mask) -> Texts:
-        """Some of the rows."""
-        where = np.flatnonzero(keep)
-        return Texts(
-            suite=self.suite,
-            items=tuple(self.items[row] for row in where),
-            contexts=tuple(self.contexts[row] for row in where),
-            texts=tuple(self.texts[row] for row in where),
-            language=self.language[where],
-            label=self.label[where],
-            fold=self.fold[where],
-            states=self.states[where],
-            labels=self.labels,
-        )
-
-    def begins(self, *beginnings: str) -> Mask:
-        """Rows whose context begins with one of the words."""
-        return np.array([context.startswith(beginnings) for context in self.contexts], dtype=bool)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -216,14 +170,14 @@ class _Study:
 
     def _culture(self, suite: Suite) -> Texts:
         """Practice texts, and each neutral prompt once per language and facet (under the facet's first item)."""
-        cultures = tuple(sorted({item.culture for item in _usable(suite) if item.culture}))
-        facets = sorted({item.topic for item in _usable(suite)})
+        cultures = tuple(sorted({item.culture for item in usable(suite) if item.culture}))
+        facets = sorted({item.topic for item in usable(suite)})
         entries: list[tuple[Item, str, tuple[str, ...], int]] = []
-        for item in _usable(suite):
+        for item in usable(suite):
             many = practice_texts(item)
             if item.culture and many:
                 entries.append((item, PRACTICE, many, cultures.index(item.culture)))
-        by_facet = sorted(_usable(suite), key=lambda item: (item.language, item.topic, item.id))
+        by_facet = sorted(usable(suite), key=lambda item: (item.language, item.topic, item.id))
         for _, group in groupby(by_facet, key=lambda item: (item.language, item.topic)):
             first = next(group)
             entries += [
@@ -233,16 +187,16 @@ class _Study:
 
     def _values(self, suite: Suite) -> Texts:
         """Statements in the first frame."""
-        usable = [item for item in _usable(suite) if item.frameworks]
-        frameworks = tuple(sorted({item.frameworks[0] for item in usable}))
+        mine = [item for item in usable(suite) if item.frameworks]
+        frameworks = tuple(sorted({item.frameworks[0] for item in mine}))
         place: dict[str, int] = {}
         for framework in frameworks:
-            templates = sorted({item.template for item in usable if item.frameworks[0] == framework})
+            templates = sorted({item.template for item in mine if item.frameworks[0] == framework})
             place |= {template: number for number, template in enumerate(templates)}
-        frames = sorted({ask.context.partition("/")[2] for item in usable for ask in item.asks})
+        frames = sorted({ask.context.partition("/")[2] for item in mine for ask in item.asks})
         entries = [
             (item, ask.context, (ask.prompt,), -1 if ask.context.startswith("neutral") else which)
-            for item in usable
+            for item in mine
             for which in (frameworks.index(item.frameworks[0]),)
             for ask in item.asks
             if ask.context.partition("/")[2] == frames[0]
@@ -288,7 +242,7 @@ class _Study:
     def _judge(self, dictionary: Dictionary) -> None:
         by_language: dict[str, list[str]] = {}
         for suite in self.suites:
-            for item in _usable(suite):
+            for item in usable(suite):
                 for text in (practice_texts(item) or tuple(ask.prompt for ask in item.asks))[:1]:
                     by_language.setdefault(item.language, []).append(text)
         chosen = {
@@ -348,7 +302,7 @@ class _Study:
         some = texts.rows(texts.begins(PRACTICE))
         if not self._can_be_judged(some, "cultures", "facets"):
             return
-        seed = [_seed(texts.suite.record.name), 1]
+        seed = [seed_of(texts.suite.record.name), 1]
         permuted = permuted_within(some.label, unit=some.unit, block=some.fold, seed=seed)
         for lens, values in self._lenses(some, (some.language, some.fold)):
             design = Design(
@@ -375,7 +329,7 @@ class _Study:
             for number, framework in enumerate(some.labels):
                 mine = some.label == number
                 rows = some.rows(mine)
-                seed = [_seed(f"{texts.suite.record.name} {framework}"), 2]
+                seed = [seed_of(f"{texts.suite.record.name} {framework}"), 2]
                 design = Design(
                     values=values[mine],
                     label=stance[mine],
@@ -416,7 +370,7 @@ class _Study:
 
     # --- latents ------------------------------------------------------------------------------
 
-    def _latents(self, dictionary: Dictionary, texts: Texts, *, blocks: bool) -> _Space:
+    def _latents(self, dictionary: Dictionary, texts: Texts, *, blocks: bool) -> Space:
         """The tables of latents of one suite; what the dilemmas need of it is returned."""
         own = texts.begins(PRACTICE, "endorse")
         whole = self._encoded(dictionary, texts.states)
@@ -424,7 +378,7 @@ class _Study:
         alive = np.flatnonzero(active >= latents_of.FEWEST_ACTIVE)
         values = whole[:, alive]
         label = np.where(own, texts.label, -1)
-        space = _Space(texts=texts, values=values, alive=alive, label=label, blocks=blocks)
+        space = Space(texts=texts, values=values, alive=alive, label=label, blocks=blocks)
         self.reporter.stage(f"features: latents of {texts.suite.record.name}", total=3, unit="steps")
         chosen = space.choose(None)
         self._latent_rows(dictionary, space, chosen)
@@ -439,7 +393,7 @@ class _Study:
         self._causal_rows(dictionary, space, by_fold)
         return space
 
-    def _latent_rows(self, dictionary: Dictionary, space: _Space, chosen: latents_of.Chosen) -> None:
+    def _latent_rows(self, dictionary: Dictionary, space: Space, chosen: latents_of.Chosen) -> None:
         texts, name = space.texts, space.texts.suite.record.name
         some = texts.label >= 0
         languages, by_language = texts.suite.languages, []
@@ -472,18 +426,18 @@ class _Study:
                 ",".join(sorted(targets[place])),
             )
 
-    def _split(self, space: _Space) -> tuple[latents_of.Split, Floats, Floats, list[str]]:
+    def _split(self, space: Space) -> tuple[latents_of.Split, Floats, Floats, list[str]]:
         cells = space.cells()
         if cells is None:
             none = np.full(len(space.alive), np.nan)
             split = latents_of.Split(language=none, content=none, interaction=none, rest=none)
             return split, none, none, [""] * len(space.alive)
         split = latents_of.variance_split(cells)
-        seed = [_seed(space.texts.suite.record.name), 3]
+        seed = [seed_of(space.texts.suite.record.name), 3]
         permuted, p = latents_of.permuted_content(cells, blocks=space.blocks, seed=seed)
         return split, permuted, p, latents_of.kinds(split, permuted, p)
 
-    def _score_rows(self, texts: Texts, values: Floats, space: _Space, chosen: latents_of.Chosen) -> None:
+    def _score_rows(self, texts: Texts, values: Floats, space: Space, chosen: latents_of.Chosen) -> None:
         for target, name in enumerate(space.texts.labels):
             score = latents_of.strength(values, chosen.latents[target], chosen.scale)
             permuted = latents_of.strength(values, chosen.permuted[target], chosen.scale)
@@ -500,7 +454,7 @@ class _Study:
                     len(chosen.latents[target]),
                 )
 
-    def _similarity_rows(self, space: _Space, chosen: latents_of.Chosen) -> None:
+    def _similarity_rows(self, space: Space, chosen: latents_of.Chosen) -> None:
         texts, labels = space.texts, space.texts.labels
         parts = [("", np.ones(len(texts.texts), dtype=bool))]
         parts += [(code, texts.language == number) for number, code in enumerate(texts.suite.languages)]
@@ -520,7 +474,7 @@ class _Study:
                         pair = (float(found[one, other]), float(null[one, other]))
                         self.out.add("similarities", texts.suite.record.name, name, other_name, language, *pair)
 
-    def _context_rows(self, dictionary: Dictionary, space: _Space, chosen: latents_of.Chosen) -> None:
+    def _context_rows(self, dictionary: Dictionary, space: Space, chosen: latents_of.Chosen) -> None:
         texts = space.texts
         places = sorted({int(place) for many in chosen.latents.values() for place in many[:MOST_CONTEXT_LATENTS]})
         shown: list[tuple[int, int, int]] = []  # place, rank, row
@@ -548,7 +502,7 @@ class _Study:
                 json.dumps(pieces, ensure_ascii=False) if pieces else "",
             )
 
-    def _causal_rows(self, dictionary: Dictionary, space: _Space, by_fold: Mapping[int, latents_of.Chosen]) -> None:
+    def _causal_rows(self, dictionary: Dictionary, space: Space, by_fold: Mapping[int, latents_of.Chosen]) -> None:
         acts = list(causal_acts(space, by_fold))
         name = space.texts.suite.record.name
         self.reporter.stage(f"features: setting latents on {name}", total=len(acts), unit="items")
@@ -563,10 +517,10 @@ class _Study:
 
     # --- dilemmas -----------------------------------------------------------------------------
 
-    def _dilemma(self, suite: Suite, values: Texts | None, spaces: Mapping[str, _Space]) -> None:
+    def _dilemma(self, suite: Suite, values: Texts | None, spaces: Mapping[str, Space]) -> None:
         """Slopes along the frameworks' directions, and scores of the frameworks' latents."""
-        usable = [item for item in _usable(suite) if len(item.frameworks) == 2]
-        asks = [(item, ask) for item in usable for ask in item.asks if ask.context in ("1/ab", "1/ba")]
+        mine = [item for item in usable(suite) if len(item.frameworks) == 2]
+        asks = [(item, ask) for item in mine for ask in item.asks if ask.context in ("1/ab", "1/ba")]
         self.reporter.stage(f"features: steering {suite.record.name}", total=len(asks), unit="prompts")
         margins: dict[tuple[str, str], list[Floats]] = {}
         states, kept = [], []
@@ -585,7 +539,7 @@ class _Study:
                 self.reporter.advance(len(some))
         if values is None:
             return
-        self._steering_rows(suite, usable, margins, values)
+        self._steering_rows(suite, mine, margins, values)
         space = spaces.get(values.suite.record.name)
         if self.dictionary is None or space is None or not kept:
             return
@@ -642,7 +596,7 @@ class _Study:
         for one in np.unique(values.language[statements]):
             mine = values.language[statements] == one
             drawn[mine] -= drawn[mine].mean(axis=0)
-        seed = [_seed(values.suite.record.name), 4, _seed(language)]
+        seed = [seed_of(values.suite.record.name), 4, seed_of(language)]
         free = random_directions(drawn, n=N_RANDOM, seed=seed)
         out = {}
         for number, framework in enumerate(values.labels):
@@ -654,254 +608,7 @@ class _Study:
         return out
 
 
-# --- one suite's latents ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Space:
-    """The live latents of a suite's texts."""
-
-    texts: Texts
-    values: Floats  # (n, live latents)
-    alive: Codes  # their numbers in the SAE
-    label: Codes  # target of the texts that have a say in choosing, -1 for the others
-    blocks: bool  # folds are blocks in which every target has a text
-
-    def permuted(self, draw: int) -> Codes:
-        """Labels exchanged between templates, alike in all languages."""
-        some = self.label >= 0
-        block = self.texts.fold if self.blocks else np.zeros(len(self.label), dtype=np.int64)
-        units = [unit for unit, there in zip(self.texts.unit, some, strict=True) if there]
-        seed = [_seed(self.texts.suite.record.name), 5, draw]
-        (new,) = permuted_within(self.label[some], unit=units, block=block[some], n=1, seed=seed)
-        out = self.label.copy()
-        out[some] = new
-        return out
-
-    def choose(self, held_out: int | None) -> latents_of.Chosen:
-        """Latents of every target from all folds but one (from all, if None)."""
-        say = np.ones(len(self.label), dtype=bool) if held_out is None else self.texts.fold != held_out
-        draw = N_SIMILAR if held_out is None else N_SIMILAR + 1 + held_out
-        return self.chosen_under(self.label, self.permuted(draw), say)
-
-    def chosen_under(self, label: Codes, permuted: Codes, say: Mask) -> latents_of.Chosen:
-        """Latents of every target under some labels."""
-        n = len(self.texts.labels)
-        return latents_of.choose_all(self.values, label, permuted, say, language=self.texts.language, n_labels=n)
-
-    def cells(self) -> Floats | None:
-        """Activations as (languages, targets, repeats, latents); None where no balanced layout can be made.
-
-        Templates that lack a text in some language are left out; then as many of each target as all have.
-        """
-        texts = self.texts
-        there: dict[tuple[int, int, str], dict[int, int]] = {}
-        for row in np.flatnonzero(self.label >= 0):
-            key = (int(self.label[row]), int(texts.fold[row]), texts.items[row].template)
-            there.setdefault(key, {})[int(texts.language[row])] = int(row)
-        languages = sorted({language for one in there.values() for language in one})
-        whole = {key: one for key, one in there.items() if len(one) == len(languages)}
-        by_target: dict[int, list[tuple[int, str]]] = {}
-        for target, fold, template in sorted(whole):
-            by_target.setdefault(target, []).append((fold, template))
-        n_targets = len(texts.labels)
-        if self.blocks:  # a facet that lacks one culture is left out
-            common = set.intersection(*({fold for fold, _ in by_target.get(t, [])} for t in range(n_targets)))
-            by_target = {t: [one for one in many if one[0] in common] for t, many in by_target.items()}
-        n_repeats = min((len(by_target.get(target, [])) for target in range(n_targets)), default=0)
-        if len(languages) < 2 or n_targets < 2 or n_repeats < 2:
-            return None
-        rows = [
-            [[whole[target, *one][language] for one in by_target[target][:n_repeats]] for target in range(n_targets)]
-            for language in languages
-        ]
-        return self.values[np.array(rows)]
-
-
-# --- acts on latents ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class CausalAct:
-    """One item: what is asked of the model with and without its target's latents set.
-
-    `terms` says, for each kind of act, which log-probabilities add up to its effect: (place in `edits`, weight).
-    `shared` pools foils: groups of places whose probabilities are averaged before anything else.
-    """
-
-    item: Item
-    target: str
-    n_latents: int
-    edits: tuple[Edit, ...]
-    groups: tuple[tuple[int, ...], ...]
-    terms: Mapping[str, tuple[tuple[int, float], ...]]
-
-    def effects(self, logps: Sequence[float]) -> dict[str, float]:
-        """Nats by kind of act; NaN where an answer could not be spelled."""
-        pooled = [
-            float(np.logaddexp.reduce([logps[place] for place in group]) - np.log(len(group))) for group in self.groups
-        ]
-        return {kind: sum(weight * pooled[group] for group, weight in terms) for kind, terms in self.terms.items()}
-
-
-def causal_acts(space: _Space, by_fold: Mapping[int, latents_of.Chosen]) -> Iterator[CausalAct]:
-    """For every second item, in one of the suite's languages (they go round), the acts on its target's latents.
-
-    Culture: m = log P(right answer) - log P(mean of foils). `ablate`: m with the name as it is, less m with the
-    culture's latents set to zero; `ablate random`: the same with as many other latents that are as often active;
-    `clamp`: m of the neutral prompt with the latents set to their level on the target's choosing texts, less m as it
-    is. Values: m = m(agree) - m(disagree) of the endorsing, less the same of the rejecting statement; the same
-    acts, on both.
-    """
-    texts = space.texts
-    kind = texts.suite.record.kind
-    items = sorted(
-        {
-            (item.id, item.language): item for item, label in zip(texts.items, space.label, strict=True) if label >= 0
-        }.items()
-    )
-    known = {(item.id, item.language): row for row, item in enumerate(texts.items) if space.label[row] >= 0}
-    by_target: dict[int, list[str]] = {}
-    for row in known.values():
-        by_target.setdefault(int(space.label[row]), []).append(texts.items[row].id)
-    # Of each target's items every second, beginning with its first or its second in turn: no facet goes without.
-    wanted = [
-        sorted(set(by_target[target]))[number % CAUSAL_EVERY :: CAUSAL_EVERY]
-        for number, target in enumerate(sorted(by_target))
-    ]
-    some = sorted({id_ for many in wanted for id_ in many})
-    for number, id_ in enumerate(some):
-        many = [item for (of, _), item in items if of == id_]
-        item = many[number % len(many)]
-        row = known[item.id, item.language]
-        chosen = by_fold[int(texts.fold[row])]
-        which = int(space.label[row])
-        if len(chosen.latents[which]):
-            make = _culture_act if kind is Kind.CULTURE else _values_act
-            act = make(space, item, which, chosen)
-            if act is not None:
-                yield act
-
-
-def _sets(space: _Space, item: Item, which: int, chosen: latents_of.Chosen) -> dict[str, Setting]:
-    """What is set in each kind of act on a target's latents."""
-    places = chosen.latents[which]
-    active = (space.values > 0).mean(axis=0)
-    taken = set(np.concatenate(list(chosen.latents.values())).tolist())
-    free = np.array([place for place in range(len(space.alive)) if place not in taken], dtype=np.int64)
-    generator = np.random.default_rng([_seed(item.id), _seed(item.language), 6])
-    matched: list[int] = []
-    for place in places.tolist():
-        left = np.array([one for one in free.tolist() if one not in matched], dtype=np.int64)
-        if len(left):
-            near = left[np.argsort(np.abs(active[left] - active[place]), kind="stable")[:10]]
-            matched.append(int(generator.choice(near)))
-    numbers = tuple(space.alive[places].tolist())
-    levels = tuple(float(value) for value in chosen.level[which])
-    others = tuple(space.alive[matched].tolist())
-    return {
-        "none": Setting(),
-        "ablate": Setting(numbers, (0.0,) * len(numbers)),
-        "clamp": Setting(numbers, levels),
-        "ablate random": Setting(others, (0.0,) * len(others)),
-    }
-
-
-def _culture_act(space: _Space, item: Item, which: int, chosen: latents_of.Chosen) -> CausalAct | None:
-    asks = {ask.context: ask for ask in item.asks}
-    asked, neutral = asks.get("asked/1"), asks.get("neutral/1")
-    if asked is None or neutral is None or item.culture is None:
-        return None
-    foils = sorted(set(asked.answers) - {item.culture}, key=lambda one: _seed(f"{item.id} {one}"))[:N_FOILS]
-    if not foils:
-        return None
-    sets = _sets(space, item, which, chosen)
-    edits: list[Edit] = []
-    groups: list[tuple[int, ...]] = []
-    margin: dict[tuple[str, str], tuple[int, int]] = {}
-    for name, ask, act in (
-        ("asked", asked, "none"),
-        ("asked", asked, "ablate"),
-        ("asked", asked, "ablate random"),
-        ("neutral", neutral, "none"),
-        ("neutral", neutral, "clamp"),
-    ):
-        begin = len(edits)
-        edits += [
-            Edit(prompt=ask.prompt, answer=ask.answers[role], setting=sets[act]) for role in (item.culture, *foils)
-        ]
-        margin[name, act] = (len(groups), len(groups) + 1)
-        groups += [(begin,), tuple(range(begin + 1, len(edits)))]
-
-    def change(before: tuple[str, str], after: tuple[str, str]) -> tuple[tuple[int, float], ...]:
-        return (
-            (margin[after][0], 1.0), (margin[after][1], -1.0),
-            (margin[before][0], -1.0), (margin[before][1], 1.0),
-        )  # fmt: skip
-
-    return CausalAct(
-        item=item,
-        target=space.texts.labels[which],
-        n_latents=len(chosen.latents[which]),
-        edits=tuple(edits),
-        groups=tuple(groups),
-        terms={
-            "ablate": change(("asked", "ablate"), ("asked", "none")),
-            "clamp": change(("neutral", "none"), ("neutral", "clamp")),
-            "ablate random": change(("asked", "ablate random"), ("asked", "none")),
-        },
-    )
-
-
-def _values_act(space: _Space, item: Item, which: int, chosen: latents_of.Chosen) -> CausalAct | None:
-    asks = {ask.context.partition("/")[0]: ask for ask in reversed(item.asks)}
-    if "endorse" not in asks or "reject" not in asks:
-        return None
-    sets = _sets(space, item, which, chosen)
-    edits: list[Edit] = []
-    margin: dict[str, list[tuple[int, float]]] = {}
-    for act, setting in sets.items():
-        for context, sign in (("endorse", 1.0), ("reject", -1.0)):
-            for role, weight in (("agree", sign), ("disagree", -sign)):
-                ask = asks[context]
-                margin.setdefault(act, []).append((len(edits), weight))
-                edits.append(Edit(prompt=ask.prompt, answer=ask.answers[role], setting=setting))
-
-    def change(before: str, after: str) -> tuple[tuple[int, float], ...]:
-        return (*margin[after], *((place, -weight) for place, weight in margin[before]))
-
-    return CausalAct(
-        item=item,
-        target=space.texts.labels[which],
-        n_latents=len(chosen.latents[which]),
-        edits=tuple(edits),
-        groups=tuple((place,) for place in range(len(edits))),
-        terms={
-            "ablate": change("ablate", "none"),
-            "clamp": change("none", "clamp"),
-            "ablate random": change("ablate random", "none"),
-        },
-    )
-
-
 # --- small things -------------------------------------------------------------------------------
-
-
-def practice_texts(item: Item) -> tuple[str, ...]:
-    """The neutral prompts of a culture item, each with the right answer; none for other items."""
-    if item.culture is None:
-        return ()
-    return tuple(
-        ask.prompt + ask.answers[item.culture][0]
-        for ask in item.asks
-        if ask.context.startswith("neutral/") and item.culture in ask.answers
-    )
-
-
-def _usable(suite: Suite) -> list[Item]:
-    """Items that may support something: no controls, none held back; sorted by language, then id."""
-    kept = [item for item in suite.items if not item.control and not item.quarantine]
-    return sorted(kept, key=lambda item: (item.language, item.id))
 
 
 def _alive(values: Floats) -> Floats:
@@ -913,10 +620,6 @@ def _mean_of(many: Sequence[Floats]) -> Floats:
     there = np.isfinite(stacked)
     sums = np.where(there, stacked, 0.0).sum(axis=0)
     return np.divide(sums, there.sum(axis=0), out=np.full(sums.shape, np.nan), where=there.any(axis=0))
-
-
-def _seed(name: str) -> int:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4])
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from audit.features.activations import Asked, all_states, edited_logps, filled, first_token, last_states
-from audit.features.steering import Setting, latents_set, pulls, random_directions, steered_margins
+from audit.features.steering import Choice, Setting, choice_of, latents_set, pulls, random_directions, steered_margins
 from audit.models import AuditedModel
 
 LAYER = 1
@@ -71,7 +71,7 @@ def test_a_row_is_filled_up_on_the_right():
 
 def test_no_hook_is_left_behind(audited, ids):
     last_states(audited, LAYER, ids)
-    pulls(audited, LAYER, [(one, 5, 6) for one in ids])
+    pulls(audited, LAYER, [choice_of(one, (5,), (6,)) for one in ids])
     assert not audited.adapter.layers[LAYER]._forward_hooks
 
 
@@ -82,28 +82,35 @@ def test_a_slope_is_what_small_steps_give(audited, ids):
     """
     model = audited.model.double()
     try:
-        found = pulls(audited, LAYER, [(one, 40, 41) for one in ids])
+        # Every other label has a first token that both share; it is not pushed.
+        choices = [Choice(prompt=one, shared=(7,) * (n % 2), labels=(40, 41)) for n, one in enumerate(ids)]
+        found = pulls(audited, LAYER, choices)
         push = torch.randn(found.gradients.shape[1], generator=torch.Generator().manual_seed(1)).double()
         push /= push.norm()
         first, h = first_token(audited), 1e-2
 
-        def margin(text, alpha):
+        def margin(choice, alpha):
             def add(states):
-                states[:, first:] += alpha * push
+                states[:, first : len(choice.prompt)] += alpha * push
                 return states
 
-            logits = slowly(audited, text, add)[1][-1]
+            logits = slowly(audited, choice.fed, add)[1][-1]
             return float(logits[40] - logits[41])
 
         slopes = (found.gradients.double() @ push).tolist()
-        steps = [(margin(one, h) - margin(one, -h)) / (2 * h) for one in ids]
+        steps = [(margin(one, h) - margin(one, -h)) / (2 * h) for one in choices]
         assert slopes == pytest.approx(steps, rel=1e-3, abs=2e-4)
-        assert found.margins.tolist() == pytest.approx([margin(one, 0.0) for one in ids], abs=1e-5)
-        prompts = [(one, 40, 41) for one in ids]
-        stepped = steered_margins(audited, LAYER, prompts, 0.5 * push)
-        assert stepped.tolist() == pytest.approx([margin(one, 0.5) for one in ids], abs=1e-5)
+        assert found.margins.tolist() == pytest.approx([margin(one, 0.0) for one in choices], abs=1e-5)
+        stepped = steered_margins(audited, LAYER, choices, 0.5 * push)
+        assert stepped.tolist() == pytest.approx([margin(one, 0.5) for one in choices], abs=1e-5)
     finally:
         model.float()
+
+
+def test_labels_that_differ_before_their_end_are_no_choice():
+    assert choice_of((1,), (5, 6), (5, 7)) == Choice(prompt=(1,), shared=(5,), labels=(6, 7))
+    assert choice_of((1,), (5, 6), (4, 6)) is None
+    assert choice_of((1,), (5,), (5, 6)) is None
 
 
 def test_setting_latents_to_what_they_are_changes_nothing(audited, ids):
