@@ -58,7 +58,8 @@ def _places(view: View, cube: Cube) -> list[Place]:
     usable = ~cube.control[scores.row] & ~cube.held[scores.row]
     language, facet, culture = cube.language[scores.row], cube.topic[scores.row], cube.culture[scores.row]
     practice = np.array([str(name).startswith("practice") for name in scores.context]) & usable
-    neutral = np.array([str(name).startswith("neutral") for name in scores.context]) & usable
+    # A neutral prompt belongs to the facet, not to the item that it is filed under, which may be quarantined.
+    neutral = np.array([str(name).startswith("neutral") for name in scores.context]) & ~cube.control[scores.row]
     found = []
     for where in sorted(set(zip(language[practice].tolist(), facet[practice].tolist(), strict=True))):
         here = (language == where[0]) & (facet == where[1])

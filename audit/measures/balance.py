@@ -23,6 +23,7 @@ from audit.measures.feature_tables import (
     FRAMEWORK_LENSES,
     LATENTS,
     PROBE,
+    RANDOM_MODEL,
     STEERING,
     UNITS,
     above_control,
@@ -177,7 +178,8 @@ def _levels(view: View, of: Framed, measure: str, named: str) -> Iterator[Measur
             yield undefined(measure, scope, str(few), of.ids(rows))
             continue
         notes = latent_note(view, cube, of.lens, language)
-        yield measured(measure, scope, result, of.ids(rows), notes=notes)
+        details = _against_random(view, of, rows, framework="")
+        yield measured(measure, scope, result, of.ids(rows), notes=notes, details=details)
     rows, notes, reason = _pooled(view, of)
     groups = of.groups(rows) if not reason else None
     for framework in of.frameworks():
@@ -192,8 +194,32 @@ def _levels(view: View, of: Framed, measure: str, named: str) -> Iterator[Measur
             continue
         spoken = sorted(set(of.language[mine].tolist()))
         details = {f"in_{one}": float(of.values[mine & (of.language == one)].mean()) for one in spoken}
+        details |= _against_random(view, of, rows, framework=framework)
         said = (*notes, *latent_note(view, cube, of.lens, ""))
         yield measured(measure, scope, level, of.ids(mine), notes=said, details=details)
+
+
+def _against_random(view: View, of: Framed, rows: Mask, *, framework: str) -> dict[str, float]:
+    """Latents beside those of a randomly re-initialised model on the same items: its bits, one-sided p; {} if none."""
+    if of.lens != LATENTS:
+        return {}
+    random = above_control(view, of.cube, RANDOM_MODEL)[of.row]
+    beyond, both = replace(of, values=of.values - random), rows & np.isfinite(random)
+    try:
+        if not both.any():
+            return {}
+        if framework:
+            result, _ = _level(of, beyond.groups(both), framework)
+            both = both & (of.framework == framework)
+        else:
+            result, _ = clustered_mean(beyond.values[both], of.template[both], unit="bits", null=0.0, per=of.per)
+    except TooFewItems:
+        return {}
+    p = float(result.p_value or 0.0) / 2
+    return {
+        "random_model_bits": float(random[both].mean()),
+        "p_against_random_model": p if result.value > 0 else 1 - p,
+    }
 
 
 def _level(of: Framed, groups: Groups, framework: str) -> tuple[Estimate, dict[str, float]]:

@@ -169,7 +169,10 @@ def _against_random(
 
 def beats_random_model(measurement: Measurement) -> bool:
     """The latents hold more than those of a randomly re-initialised model; true of all that is not about latents."""
-    if measurement.measure != "representation_capacity" or measurement.scope.lens != LATENTS:
+    if (
+        measurement.measure not in ("representation_capacity", "framework_capacity")
+        or measurement.scope.lens != LATENTS
+    ):
         return True
     return measurement.details.get("p_against_random_model", 1.0) < ALPHA
 

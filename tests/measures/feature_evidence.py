@@ -147,8 +147,9 @@ def _capacities(rng, items, probe, latents, random_model, pathway, frameworks, *
         control = rng.normal(-0.3, 0.02, len(culture)) if lens != "pathway" else np.zeros(len(culture))
         contexts = ("practice",) if lens != "pathway" else ("asked/1",)
         found.append(_read(culture, "culture", lens, bits, control, contexts))
-    for lens in ("probe", "latents"):
-        bits = planted(frameworks, values["framework"]) + STATEMENT_SPREAD * _noise(rng, values, "item", correlation)
+    for lens in ("probe", "latents", "latents of a random model"):
+        level = planted(frameworks if "random" not in lens else random_model, values["framework"])
+        bits = level + STATEMENT_SPREAD * _noise(rng, values, "item", correlation)
         control = rng.normal(-0.05, 0.01, len(values))
         found.append(_read(values, "framework", lens, bits, control, ("endorse/1", "reject/1")))
     return pd.concat(found)
