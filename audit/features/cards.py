@@ -81,6 +81,7 @@ def judge(
 class Card:
     """The quality of an SAE on held-out text, kept beside it."""
 
+    digest: str  # of the SAE
     text: str  # what it was judged on
     sha256: Mapping[str, str]  # of the text files, by language
     rows: pd.DataFrame  # SAE_COLUMNS
@@ -111,7 +112,12 @@ def judge_folder(
         raise UsageError(f"{folder}: no {missing[0]}.txt in it; choose among {', '.join(sorted(texts.lines))}")
     some = {language: lines for language, lines in texts.lines.items() if not languages or language in languages}
     rows = judge(dictionary, audited, some, n_tokens=n_tokens, reporter=reporter)
-    return Card(text=folder.resolve().name, sha256={language: texts.sha256[language] for language in some}, rows=rows)
+    return Card(
+        digest=dictionary.digest,
+        text=folder.resolve().name,
+        sha256={language: texts.sha256[language] for language in some},
+        rows=rows,
+    )
 
 
 def flags(rows: pd.DataFrame) -> tuple[str, ...]:
@@ -140,7 +146,13 @@ def write_card(folder: Path, card: Card) -> None:
 def as_content(card: Card) -> dict[str, Any]:
     """A card as it is kept in JSON; what is undefined is null."""
     rows = [{str(name): _plain(value) for name, value in row.items()} for row in card.rows.to_dict("records")]
-    return {"text": card.text, "sha256": dict(card.sha256), "flags": list(card.flags), "rows": rows}
+    return {
+        "digest": card.digest,
+        "text": card.text,
+        "sha256": dict(card.sha256),
+        "flags": list(card.flags),
+        "rows": rows,
+    }
 
 
 def table(card: Card) -> list[dict[str, str]]:
@@ -173,7 +185,15 @@ def read_card(folder: Path) -> Card | None:
         return None
     content = read_json(folder / CARD)
     rows = pd.DataFrame(content["rows"], columns=list(SAE_COLUMNS)).astype(SAE_COLUMNS)
-    return Card(text=content["text"], sha256=content["sha256"], rows=rows)
+    return Card(digest=content["digest"], text=content["text"], sha256=content["sha256"], rows=rows)
+
+
+def markdown(card: Card) -> str:
+    """The table as documentation has it."""
+    content = table(card)
+    head = [name.replace("_", " ") for name in content[0]]
+    lines = [head, ["---", *("---:" for _ in head[1:])], *(list(row.values()) for row in content)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _plain(value: Any) -> Any:

@@ -158,10 +158,10 @@ def test_what_falls_short_is_flagged_by_language():
 
 def test_a_card_comes_back_as_it_was_kept(tmp_path, audited, dictionary):
     rows = judge(dictionary, audited, TEXTS)
-    card = Card(text="held out", sha256={"en": "e", "sw": "s"}, rows=rows)
+    card = Card(digest=dictionary.digest, text="held out", sha256={"en": "e", "sw": "s"}, rows=rows)
     write_card(tmp_path, card)
     kept = read_card(tmp_path)
-    assert (kept.text, kept.sha256, kept.flags) == (card.text, card.sha256, card.flags)
+    assert (kept.digest, kept.text, kept.sha256, kept.flags) == (card.digest, card.text, card.sha256, card.flags)
     pd.testing.assert_frame_equal(kept.rows, rows, atol=1e-6)
     assert read_card(tmp_path / "nowhere") is None
     (tmp_path / "card.json").write_text("{")
@@ -171,7 +171,7 @@ def test_a_card_comes_back_as_it_was_kept(tmp_path, audited, dictionary):
 
 def test_what_is_undefined_is_said_and_never_zero(tmp_path, audited, dictionary):
     rows = judge(dictionary, audited, TEXTS).assign(loss_recovered=math.nan)
-    card = Card(text="t", sha256={}, rows=rows)
+    card = Card(digest="d", text="t", sha256={}, rows=rows)
     write_card(tmp_path, card)
     assert '"loss_recovered": null' in (tmp_path / "card.json").read_text()
     assert {row["loss_recovered"] for row in cards.table(card)} == {"undefined"}
