@@ -49,14 +49,20 @@ def level_spread(facts: Facts) -> tuple[float, float]:
     n, n_facets, n_cultures = len(facts.values), len(np.unique(facts.facets)), len(facts.names)
     if degrees < 1 or n_facets < 2:
         return float("nan"), 0.0
-    within = facts.values - _group_means(facts.values, facts.cultures)
-    between = (float(within @ within) - rest**2 * degrees) / (n_facets - 1)
+    between = facet_square(facts)
     share = 1 / (n / n_facets) if n_cultures > 1 else 1.0
     parts = np.array([share * between, (1 - share) * rest**2])
     total = float(parts.sum())
     if total <= 0:
         return 0.0, float(degrees)
     return float(np.sqrt(total)), total**2 / float(parts[0] ** 2 / (n_facets - 1) + parts[1] ** 2 / degrees)
+
+
+def facet_square(facts: Facts) -> float:
+    """Mean square between facets: of their means around the cultures' own levels, facts in all; needs two facets."""
+    rest, degrees = facts.spread
+    within = facts.values - _group_means(facts.values, facts.cultures)
+    return (float(within @ within) - rest**2 * degrees) / (len(np.unique(facts.facets)) - 1)
 
 
 def _group_means(values: Floats, groups: NDArray[Any]) -> Floats:

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit.errors import RunError
-from audit.measures.capacity import NOT_READ, culture_suite
+from audit.measures.capacity import NOT_READ, culture_suite, facet_square
 from audit.measures.culture import facts_of, hill_numbers, pool, shuffles
 from audit.measures.feature_tables import CULTURE_LENSES, UNITS, above_control, latent_note, lenses_of
 from audit.measures.statistics import LEVEL
@@ -88,6 +88,7 @@ class Groups:
     block: NDArray[Any]  # (n,) names of groups are exchangeable within it if groups do not differ
     spread: float  # SD of a value around its group
     degrees: int  # of freedom, of the spread
+    between_blocks: float = 0.0  # mean square between blocks, where all groups move together from block to block
 
     @property
     def names(self) -> NDArray[Any]:
@@ -98,6 +99,21 @@ class Groups:
         """Mean of each group: (groups,), or (draws, groups) of rearranged values."""
         belongs = (self.group[:, None] == self.names[None, :]).astype(float)
         return np.asarray((self.values if values is None else values) @ (belongs / belongs.sum(axis=0)))
+
+    def shifts(self, draws: int) -> Floats:
+        """How far other blocks like these would move all groups together: (draws, 1).
+
+        Drawn from the variance between blocks that is left when the spread's own share is taken out, both mean squares
+        being drawn themselves.
+        """
+        blocks = len(np.unique(self.block))
+        if not self.between_blocks > 0 or blocks < 2:
+            return np.zeros((draws, 1))
+        rng = np.random.default_rng([43, draws])
+        between = self.between_blocks * (blocks - 1) / rng.chisquare(blocks - 1, (draws, 1))
+        rest = self.spread**2 * self.degrees / rng.chisquare(self.degrees, (draws, 1))
+        variance = np.maximum(between - rest, 0.0) / len(self.values)
+        return np.asarray(rng.normal(size=(draws, 1)) * np.sqrt(variance))
 
     def shuffled(self) -> Floats:
         """Means with the groups' names shuffled within each block: (draws, groups)."""
@@ -196,10 +212,12 @@ def spreading(groups: Groups) -> Spreading | str:
     if not (means > 0).any():
         return "nothing is represented above the control"
     sets, n, rarefied = _rarefied(groups)
+    alike, absent = plausible(sets, groups.spread / np.sqrt(n), groups.degrees)
+    shifts = groups.shifts(len(sets))
     return Spreading(
         names=groups.names,
         means=means,
-        samples=plausible(sets, groups.spread / np.sqrt(n), groups.degrees),
+        samples=(alike + shifts, np.where(absent == 0, 0.0, absent + shifts)),
         shuffled=groups.shuffled(),
         rarefied=rarefied,
     )
@@ -245,7 +263,15 @@ def culture_groups(values: Floats, cube: Cube, rows: Mask) -> Groups:
     """The cultures' facts as groups; names are exchangeable within a facet."""
     facts = facts_of(values, cube, rows)
     spread, degrees = facts.spread
-    return Groups(values=facts.values, group=facts.cultures, block=facts.facets, spread=spread, degrees=degrees)
+    moving = facet_square(facts) if degrees >= 1 and len(np.unique(facts.facets)) > 1 else 0.0
+    return Groups(
+        values=facts.values,
+        group=facts.cultures,
+        block=facts.facets,
+        spread=spread,
+        degrees=degrees,
+        between_blocks=moving,
+    )
 
 
 def _diversity(view: View, cube: Cube, values: Floats, rows: Mask, scope: Scope, notes: tuple[str, ...]) -> Measurement:
