@@ -157,7 +157,8 @@ def top_contexts(view: View, suite: str, target: str = "") -> pd.DataFrame:
 
     Returns:
         One row per target, latent and text: columns `target`, `layer`, `latent`, `kind`, `rank`, `language`, `item`,
-        `context`, `activation`, `tokens` (list of (text, activation); empty where the licence forbids copies).
+        `context`, `activation`, `tokens` (list of (text, activation), None where a token's was not read; empty where
+        the licence forbids copies).
     """
     contexts, latents = view.evidence.contexts, view.evidence.latents
     contexts, latents = contexts[contexts["suite"] == suite], latents[latents["suite"] == suite]
@@ -168,7 +169,7 @@ def top_contexts(view: View, suite: str, target: str = "") -> pd.DataFrame:
         chosen = chosen[chosen["target"] == target]
     joined = chosen.merge(contexts, on=key, how="inner")
     tokens = [
-        [(str(token), float(activation)) for token, activation in json.loads(text)] if text else []
+        [(str(token), None if active is None else float(active)) for token, active in json.loads(text)] if text else []
         for text in joined["text"].tolist()
     ]
     columns = ["target", "layer", "latent", "kind", "rank", "language", "item", "context", "activation"]
