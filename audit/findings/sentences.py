@@ -333,8 +333,7 @@ def _claim(measurement: Measurement, result: Estimate, manifest: Manifest) -> st
     lens = f" (lens: {scope.lens})" if scope.lens else ""
 
     def read() -> str:
-        than = "than shuffled labels give" if up else "than shuffled labels give, so nothing is read that carries over"
-        return f"{where}, {more} about {culture} can be read inside the model{lens} {than}"
+        return f"{where}, {more} about {culture} can be read inside the model{lens} than shuffled labels give"
 
     def read_gap() -> str:
         return f"{where}, {more} about {culture} can be read inside the model than about the others{lens}"

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from audit.errors import RunError, TooFewItems
-from audit.measures.capacity import NOT_READ
+from audit.measures.capacity import NOT_READ, above_only
 from audit.measures.competence import readable
 from audit.measures.diversity import Groups, Spreading, diversity, evenness_test, spreading
 from audit.measures.feature_tables import (
@@ -173,13 +173,15 @@ def _levels(view: View, of: Framed, measure: str, named: str) -> Iterator[Measur
         try:
             if not rows.any():
                 raise TooFewItems(NOT_READ)
-            result = clustered_mean(of.values[rows], of.template[rows], unit=unit, null=0.0, per=of.per)
+            result, power = clustered_mean(of.values[rows], of.template[rows], unit=unit, null=0.0, per=of.per)
         except TooFewItems as few:
             yield undefined(measure, scope, str(few), of.ids(rows))
             continue
+        if named:
+            result = above_only(result)
         notes = latent_note(view, cube, of.lens, language)
         details = _against_random(view, of, rows, framework="")
-        yield measured(measure, scope, result, of.ids(rows), notes=notes, details=details)
+        yield measured(measure, scope, (result, power), of.ids(rows), notes=notes, details=details)
     rows, notes, reason = _pooled(view, of)
     groups = of.groups(rows) if not reason else None
     for framework in of.frameworks():
@@ -188,7 +190,7 @@ def _levels(view: View, of: Framed, measure: str, named: str) -> Iterator[Measur
         try:
             if groups is None or not mine.any():
                 raise TooFewItems(reason or NOT_READ)
-            level = _level(of, groups, framework)
+            result, power = _level(of, groups, framework)
         except TooFewItems as few:
             yield undefined(measure, scope, str(few), of.ids(mine))
             continue
@@ -196,7 +198,9 @@ def _levels(view: View, of: Framed, measure: str, named: str) -> Iterator[Measur
         details = {f"in_{one}": float(of.values[mine & (of.language == one)].mean()) for one in spoken}
         details |= _against_random(view, of, rows, framework=framework)
         said = (*notes, *latent_note(view, cube, of.lens, ""))
-        yield measured(measure, scope, level, of.ids(mine), notes=said, details=details)
+        if named:
+            result = above_only(result)
+        yield measured(measure, scope, (result, power), of.ids(mine), notes=said, details=details)
 
 
 def _against_random(view: View, of: Framed, rows: Mask, *, framework: str) -> dict[str, float]:

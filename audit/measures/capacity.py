@@ -85,6 +85,17 @@ def _level(facts: Facts, culture: str, *, unit: str) -> tuple[Estimate, dict[str
     )
 
 
+def above_only(result: Estimate) -> Estimate:
+    """The estimate with a one-sided p-value: more than the null.
+
+    A probe that is sure and wrong loses bits; that tells of the probe and is no finding about the model.
+    """
+    if result.p_value is None or result.null is None:
+        return result
+    p = result.p_value / 2
+    return replace(result, p_value=p if result.value > result.null else 1 - p, method=f"{result.method}, one-sided")
+
+
 def representation_capacity(view: View) -> tuple[Measurement, ...]:
     """Bits above the control task, by language and by culture (over the readable languages), in lenses probe, latents.
 
@@ -118,13 +129,15 @@ def _capacities(view: View, cube: Cube, lens: str, *, measure: str, named: str) 
             yield undefined(measure, scope, NOT_READ)
             continue
         try:
-            result = clustered_mean(values[rows], cube.topic[rows], unit=unit, null=0.0, per="facets")
+            result, power = clustered_mean(values[rows], cube.topic[rows], unit=unit, null=0.0, per="facets")
         except TooFewItems as few:
             yield undefined(measure, scope, str(few), cube.ids(rows))
             continue
         details = _against_random(lens, beyond, values, cube, rows, culture="")
         notes = (*cube.held_note(cube.language == language), *latent_note(view, cube, lens, language))
-        yield measured(measure, scope, result, cube.ids(rows), notes=notes, details=details)
+        if named:
+            result = above_only(result)
+        yield measured(measure, scope, (result, power), cube.ids(rows), notes=notes, details=details)
     yield from _by_culture(view, cube, lens, values, beyond, measure=measure, named=named)
 
 
@@ -139,14 +152,16 @@ def _by_culture(
         try:
             if facts is None or not mine.any():
                 raise TooFewItems(reason or NOT_READ)
-            result = _level(facts, culture, unit=UNITS[lens])
+            result, power = _level(facts, culture, unit=UNITS[lens])
         except TooFewItems as few:
             yield undefined(measure, scope, str(few), cube.ids(mine))
             continue
         details = {f"in_{one}": float(values[mine & (cube.language == one)].mean()) for one in _present(cube, mine)}
         details |= _against_random(lens, beyond, values, cube, rows, culture=culture)
         said = (*notes, *latent_note(view, cube, lens, ""))
-        yield measured(measure, scope, result, cube.ids(mine), notes=said, details=details)
+        if named:
+            result = above_only(result)
+        yield measured(measure, scope, (result, power), cube.ids(mine), notes=said, details=details)
 
 
 def _present(cube: Cube, rows: Mask) -> list[str]:
