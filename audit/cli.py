@@ -492,6 +492,7 @@ def sae_card(
     ] = None,
     languages: Languages = "",
     tokens: Annotated[int, typer.Option(min=2, help="How many tokens of each language to judge it on.")] = 1000,
+    loss_tokens: Annotated[int, typer.Option(min=2, help="How many of them decide the losses, which cost most.")] = 300,
     save: Annotated[bool, typer.Option("--save", help="Keep the card in the SAE's folder.")] = False,
     accept_terms: Accept = False,
     as_json: AsJson = False,
@@ -508,7 +509,15 @@ def sae_card(
             audited = _loaded(Request(model=model), reporter, accept_terms=accept_terms)
             wanted = {code.strip() for code in languages.split(",") if code.strip()}
             dictionary = saes.load(sae, model=audited)
-            card = cards.judge_folder(dictionary, audited, text, n_tokens=tokens, languages=wanted, reporter=reporter)
+            card = cards.judge_folder(
+                dictionary,
+                audited,
+                text,
+                n_tokens=tokens,
+                loss_tokens=loss_tokens,
+                languages=wanted,
+                reporter=reporter,
+            )
         if save:
             cards.write_card(folder, card)
     if as_json:

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from audit.errors import UsageError
-from audit.features.activations import at_layer, first_token
+from audit.features.activations import all_states, at_layer, first_token
 from audit.features.saes import CARD, Dictionary, read_json
 from audit.features.texts import read_texts
 from audit.models import AuditedModel
@@ -42,6 +42,7 @@ def judge(
     texts: Mapping[str, Sequence[str]],
     *,
     n_tokens: int = 1000,
+    loss_tokens: int | None = None,
     reporter: Reporter | None = None,
 ) -> pd.DataFrame:
     """One row of `SAE_COLUMNS` per language.
@@ -51,6 +52,8 @@ def judge(
         audited: the model it belongs to.
         texts: by language; each is run by itself, from the tokenizer's leading special tokens on.
         n_tokens: texts of a language are taken in order until they have so many tokens (leading ones not counted).
+        loss_tokens: of these texts, the first until they have so many tokens decide the losses; all, if None. Losses
+            cost ten times the rest, and settle sooner.
         reporter: told of each language.
 
     Returns:
@@ -67,9 +70,12 @@ def judge(
     rows = []
     for language, some in sorted(texts.items()):
         ids = _first_texts(audited, some, n_tokens=n_tokens, language=language)
+        n_loss = _count(ids, first_token(audited), loss_tokens)
         tally = _Tally(audited.adapter.unembedding.weight.shape[1])
-        for batch in _batches(ids):
+        for batch in _batches(ids[:n_loss]):
             _judge_batch(dictionary, audited, batch, tally)
+        for states in all_states(audited, dictionary.layer, ids[n_loss:]):
+            _restored(dictionary, states.to(dictionary.directions), tally)
         alive |= tally.alive if tally.alive is not None else False
         rows.append({"sae": dictionary.name, "layer": dictionary.layer, "language": language, **tally.figures()})
         report.advance(1)
@@ -98,6 +104,7 @@ def judge_folder(
     folder: Path,
     *,
     n_tokens: int = 1000,
+    loss_tokens: int | None = None,
     languages: Collection[str] = (),
     reporter: Reporter | None = None,
 ) -> Card:
@@ -111,10 +118,11 @@ def judge_folder(
     if missing:
         raise UsageError(f"{folder}: no {missing[0]}.txt in it; choose among {', '.join(sorted(texts.lines))}")
     some = {language: lines for language, lines in texts.lines.items() if not languages or language in languages}
-    rows = judge(dictionary, audited, some, n_tokens=n_tokens, reporter=reporter)
+    rows = judge(dictionary, audited, some, n_tokens=n_tokens, loss_tokens=loss_tokens, reporter=reporter)
+    losses = "" if loss_tokens is None else f", losses on the first {loss_tokens}"
     return Card(
         digest=dictionary.digest,
-        text=folder.resolve().name,
+        text=f"{folder.resolve().name}, the first {n_tokens} tokens of each language{losses}",
         sha256={language: texts.sha256[language] for language in some},
         rows=rows,
     )
@@ -265,14 +273,21 @@ def _judge_batch(dictionary: Dictionary, audited: AuditedModel, batch: Sequence[
 
     tally.losses["loss_model"] += _loss(dictionary, audited, ids, real, keep)
     stream = seen[0]
+    restored = _restored(dictionary, stream, tally)
+    tally.losses["loss_sae"] += _loss(dictionary, audited, ids, real, put(restored))
+    tally.losses["loss_ablated"] += _loss(dictionary, audited, ids, real, put(torch.zeros_like(stream)))
+    tally.n_losses += int((real[:, :-1] & real[:, 1:]).sum())
+
+
+@torch.inference_mode()
+def _restored(dictionary: Dictionary, stream: Float[Tensor, "n d"], tally: _Tally) -> Float[Tensor, "n d"]:
+    """What the latents say of a stream; counted."""
     restored = []
     for part in stream.split(max(1, ENCODED_AT_ONCE // dictionary.n_latents)):
         latents = dictionary.encode(part)
         restored.append(dictionary.decode(latents).to(part))
         tally.add(part.cpu(), restored[-1].cpu(), (latents != 0).cpu())
-    tally.losses["loss_sae"] += _loss(dictionary, audited, ids, real, put(torch.cat(restored)))
-    tally.losses["loss_ablated"] += _loss(dictionary, audited, ids, real, put(torch.zeros_like(stream)))
-    tally.n_losses += int((real[:, :-1] & real[:, 1:]).sum())
+    return torch.cat(restored)
 
 
 def _loss(
@@ -303,6 +318,16 @@ def _first_texts(audited: AuditedModel, texts: Sequence[str], *, n_tokens: int, 
     if not taken:
         raise UsageError(f"{language}: no text has two tokens; give longer ones")
     return taken
+
+
+def _count(texts: Sequence[Ids], first: int, enough: int | None) -> int:
+    """How many of the texts it takes until there are enough tokens."""
+    n = 0
+    for number, ids in enumerate(texts):
+        if enough is not None and n >= enough:
+            return number
+        n += len(ids) - first
+    return len(texts)
 
 
 def _batches(texts: Sequence[Ids]) -> Iterator[list[Ids]]:

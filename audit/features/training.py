@@ -113,6 +113,8 @@ def train(
     checkpoint = cache_folder() / "sae-training" / f"{key}.safetensors"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(checkpoint.with_suffix(".lock")):
+        for half_written in checkpoint.parent.glob(f".{checkpoint.name}.*"):  # by a training that was killed
+            half_written.unlink(missing_ok=True)
         if recipe.forward == "auto":
             recipe = dataclasses.replace(recipe, forward=_kept_choice(model, recipe, texts, checkpoint, report))
         stated = _stated(model, recipe, texts)

@@ -135,6 +135,17 @@ def test_texts_are_taken_in_order_until_there_are_enough(audited, dictionary):
     assert rows["n_tokens"].to_list() == [first]
 
 
+def test_losses_may_rest_on_fewer_texts_than_the_rest(audited, dictionary):
+    first = len(audited.encode(TEXTS["en"][0])) - 1
+    some = judge(dictionary, audited, {"en": TEXTS["en"]}, loss_tokens=first).iloc[0]
+    every = judge(dictionary, audited, {"en": TEXTS["en"]}).iloc[0]
+    alone = judge(dictionary, audited, {"en": TEXTS["en"][:1]}).iloc[0]
+    losses = ["loss_recovered", "loss_model", "loss_sae", "loss_ablated"]
+    rest = ["n_tokens", "explained_variance", "l0", "dead_share"]
+    assert some[losses].to_list() == pytest.approx(alone[losses].to_list(), nan_ok=True)
+    assert some[rest].to_list() == pytest.approx(every[rest].to_list(), rel=1e-5)
+
+
 def test_a_language_without_a_text_to_predict_is_refused(audited, dictionary):
     with pytest.raises(UsageError, match="sw: no text has two tokens"):
         judge(dictionary, audited, {"en": TEXTS["en"], "sw": ("", "a")})
