@@ -235,6 +235,8 @@ def _features(
     reporter: Reporter,
 ) -> Evidence:
     """The evidence with what probes, latents and steering say on its culture, values and dilemma suites."""
+    from audit.circuits import Looker
+    from audit.circuits.pathway import pathway
     from audit.features.reading import Reader
     from audit.features.study import study
 
@@ -249,8 +251,16 @@ def _features(
         cache=cache,
     )
     found = study(suites, reader=reader, dictionary=dictionary, reporter=reporter)
-    tables = {name: pd.concat([getattr(evidence, name), table], ignore_index=True) for name, table in found.items()}
-    return replace(evidence, **tables)
+    tables = {name: [getattr(evidence, name), table] for name, table in found.items()}
+    looking = {**evidence.manifest.versions, "looking": str(LOOKING), "features": str(FEATURES)}
+    for suite in suites:
+        if suite.record.kind is Kind.CULTURE:
+            capacities, exclusions = pathway(
+                suite, looker=lambda: Looker(model, model=record, versions=looking, cache=cache), reporter=reporter
+            )
+            tables["capacities"].append(capacities)
+            tables["exclusions"].append(exclusions)
+    return replace(evidence, **{name: pd.concat(many, ignore_index=True) for name, many in tables.items()})
 
 
 def _margins(evidence: Evidence, suite: str) -> dict[tuple[str, str], tuple[float, float]]:
