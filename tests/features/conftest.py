@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tiny import tiny_model_folder
 
@@ -9,6 +11,12 @@ from audit.models import AuditedModel
 
 
 @pytest.fixture(scope="session")
-def audited(tmp_path_factory) -> AuditedModel:
+def tiny_folder(tmp_path_factory) -> Path:
     """A random Gemma 3: three layers, 32 wide, a BOS before every text; named m."""
-    return AuditedModel.load(str(tiny_model_folder(tmp_path_factory.mktemp("tiny") / "m", "gemma3")))
+    return tiny_model_folder(tmp_path_factory.mktemp("tiny") / "m", "gemma3")
+
+
+@pytest.fixture(scope="session")
+def audited(tiny_folder) -> AuditedModel:
+    """The same, loaded."""
+    return AuditedModel.load(str(tiny_folder))

@@ -10,7 +10,9 @@ import torch
 
 from audit.errors import DictionaryError, UsageError
 from audit.features import training
+from audit.features.saes import load
 from audit.features.training import Recipe, packed_rows, read_texts, train
+from audit.models import AuditedModel
 
 RECIPE = Recipe(layer=1, n_latents=64, l0=6, n_tokens=6000, batch=200, context=24, forward="float32")
 WORDS = ["the", "and", "is", "on", "in", "war", "peace", "bread", "rain", "elder", "house", "of", "a"]
@@ -206,3 +208,29 @@ def test_half_precision_is_taken_only_where_it_is_faster_and_harmless(audited, t
     assert training.choose_forward(audited, recipe, texts) == "float32"  # nine tenths of it
     monkeypatch.setattr(training, "HARMLESS", 0.0)
     assert training.choose_forward(audited, recipe, texts) == "float32"  # as fast as the first, but it moves
+
+
+def test_the_command_line_trains_judges_and_shows_the_card(tmp_path, tiny_folder, monkeypatch, capsys):
+    from audit.cli import main
+
+    def called(*words):
+        monkeypatch.setattr("sys.argv", ["plural-audit", "sae", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code or 0, capsys.readouterr()
+
+    texts, out = written(tmp_path / "some", en=200, sw=150), tmp_path / "mine"
+    model = ("--model", tiny_folder)
+    code, _ = called("card", out, *model)
+    assert code == 64  # nothing is kept there yet
+    size = ("--layer", 1, "--latents", 64, "--l0", 6, "--tokens", 4000)
+    code, said = called("train", *model, *size, "--text", texts, "--out", out)
+    assert (code, said.out.strip()) == (0, str(out))
+    code, _ = called("card", out, *model, "--text", texts, "--languages", "sw", "--tokens", 60, "--save")
+    assert code == 0
+    code, said = called("card", out, *model, "--json")
+    card = json.loads(said.out)
+    assert (code, [row["language"] for row in card["rows"]]) == (0, ["sw"])
+    assert card["digest"] == load(out, model=AuditedModel.load(str(tiny_folder))).digest
+    code, said = called("card", out, *model, "--text", texts, "--languages", "xx")
+    assert (code, "no xx.txt in it" in said.err) == (64, True)
