@@ -443,9 +443,10 @@ def sae_list(model: Model = DEFAULT_MODEL, as_json: AsJson = False) -> None:
     ]
     if as_json:
         terminal.as_json(rows)
-    elif rows:
-        terminal.rows(rows)
-    else:
+        return
+    for row in rows:
+        terminal.line(f"{row['sae']}  ({row['source']})")  # whole lines: names are there to be copied
+    if not rows:
         terminal.line(f"none for {model}; train one: plural-audit sae train --model {model}")
 
 

@@ -57,6 +57,9 @@ BLOCK_TOKENS = 50_000
 # Lines that stay together, so that a row holds text that belongs together although the file is shuffled.
 PASSAGE_LINES = 8
 CHECKPOINT_SECONDS = 60.0
+WARM_UP_TOKENS = 60_000
+# The threshold by which latents are active after training is a running mean over about so many tokens.
+THRESHOLD_TOKENS = 30_000
 # A latent that was silent for so many steps is pulled towards what the others leave unexplained.
 DEAD_AFTER = 100
 FORWARD_TOKENS = 4096
@@ -312,10 +315,10 @@ def _new_trainer(model: AuditedModel, recipe: Recipe) -> Any:
         total_training_samples=steps * recipe.batch,
         train_batch_size_samples=recipe.batch,
         lr=recipe.learning_rate,
-        lr_warm_up_steps=min(100, steps // 10),
+        lr_warm_up_steps=min(WARM_UP_TOKENS // recipe.batch, steps // 5),
         lr_decay_steps=steps // 5,
         device="cpu",
-        dead_feature_window=min(DEAD_AFTER, max(1, steps // 5)),
+        dead_feature_window=min(DEAD_AFTER, max(1, steps // 3)),
         # Longer than any training here: the windows feed a log that is not kept.
         feature_sampling_window=steps + 1,
         logger=LoggingConfig(log_to_wandb=False),
@@ -347,7 +350,7 @@ def _new_sae(model: AuditedModel, recipe: Recipe, steps: int) -> Any:
     match recipe.architecture:
         case "batchtopk":
             # The threshold that takes the place of the batch after training must settle within the training.
-            rate = max(0.01, min(0.5, 20 / steps))
+            rate = min(0.5, max(recipe.batch / THRESHOLD_TOKENS, 10 / steps))
             config = sae_lens.BatchTopKTrainingSAEConfig(k=recipe.l0, topk_threshold_lr=rate, **common)
             return sae_lens.BatchTopKTrainingSAE(config)
         case "topk":
