@@ -72,7 +72,8 @@ def test_what_shuffled_labels_reach_is_the_null_where_it_is_more_than_chance():
 
 def test_planted_activity_is_found_for_the_culture_that_has_it():
     auroc = {"kenya": 0.97, "usa": 0.97}
-    view = with_features(synthetic_evidence(0, with_pairs=False, with_parallel=False), 0, auroc=auroc)
+    plain = synthetic_evidence(0, languages=("en", "es", "hi", "sw"), with_pairs=False, with_parallel=False)
+    view = with_features(plain, 0, auroc=auroc)
     found = {f.measurement.scope.culture: f for f in weigh(view) if f.family == "activation by culture"}
     assert {c for c, f in found.items() if f.verdict is Verdict.EVIDENCE} == {"kenya", "usa"}
     assert "latents chosen for Kenya are more active" in found["kenya"].sentence

@@ -111,7 +111,7 @@ def test_a_slope_that_appears_twice_is_refused():
 
 def test_planted_frameworks_are_found_and_said_in_their_direction():
     evidence = with_features(
-        synthetic_evidence(0, with_pairs=False, with_parallel=False),
+        synthetic_evidence(0, languages=("en", "es", "hi", "sw"), with_pairs=False, with_parallel=False),
         0,
         frameworks={"ubuntu": 0.8},
         steering={"care": 4.0},

@@ -132,7 +132,8 @@ def test_nothing_above_the_control_has_no_diversity():
 
 
 def test_each_lens_has_a_number_pooled_and_by_language():
-    view = prepare(with_features(synthetic_evidence(0), 0, probe=1.0, latents=1.0, pathway=1.0))
+    plain = synthetic_evidence(0, languages=("en", "es"))
+    view = prepare(with_features(plain, 0, probe=1.0, latents=1.0, pathway=1.0))
     found = representation_diversity(view)
     assert {(m.scope.lens, bool(m.scope.language)) for m in found} == {
         (lens, by) for lens in ("knowledge", "probe", "latents", "pathway") for by in (False, True)

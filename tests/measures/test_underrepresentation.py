@@ -59,7 +59,7 @@ def test_one_lens_is_not_enough_to_say_anything():
 
 
 def test_a_culture_below_in_one_lens_is_told_and_not_called_underrepresented():
-    plain = synthetic_evidence(2, with_pairs=False, with_parallel=False)
+    plain = synthetic_evidence(2, languages=("en", "es", "sw"), with_pairs=False, with_parallel=False)
     one = weigh(with_features(plain, 2, probe={"kenya": -2.0}))
     kenya = next(
         f for f in one if f.family == "underrepresentation by culture" and f.measurement.scope.culture == "kenya"
