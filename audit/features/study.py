@@ -518,7 +518,9 @@ class _Study:
     # --- dilemmas -----------------------------------------------------------------------------
 
     def _dilemma(self, suite: Suite, values: Texts | None, spaces: Mapping[str, Space]) -> None:
-        """Slopes along the frameworks' directions, and scores of the frameworks' latents."""
+        """Slopes along the frameworks' directions, and scores of the frameworks' latents; none without statements."""
+        if values is None:
+            return
         mine = [item for item in usable(suite) if len(item.frameworks) == 2]
         asks = [(item, ask) for item in mine for ask in item.asks if ask.context in ("1/ab", "1/ba")]
         self.reporter.stage(f"features: steering {suite.record.name}", total=len(asks), unit="prompts")
@@ -537,8 +539,6 @@ class _Study:
                         states.append(read.states[row].astype(float))
                         kept.append((item, ask))
                 self.reporter.advance(len(some))
-        if values is None:
-            return
         self._steering_rows(suite, mine, margins, values)
         space = spaces.get(values.suite.record.name)
         if self.dictionary is None or space is None or not kept:
