@@ -2,8 +2,8 @@
 
 For a fact, the name of its culture is swapped for another's, and the margin is that of the culture's answer over the
 other's. Per language, the nodes that carry most of such swaps are chosen by screening every second swap of half of the
-facets; on the other half they are patched together. Set beside it are control swaps: the same two names, and the
-answers of two cultures that neither names.
+facets; on the other half they are patched together. Set beside it are control swaps, of the other every second: the
+same two names, and the answers of two cultures that neither names.
 
 Both answers are taken up to the first token in which they differ: the margin is one difference of two logits.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ PATHWAY = "pathway"
 CONTEXT = "asked/1"
 N_NODES = 8
 N_FOLDS = 2
-CHOOSING = 2  # every second swap of a fold is screened
+PARTS = 2  # every second swap of a fold is screened, every other one has a control swap
 PROMPTS_AT_ONCE = 32
 FEWEST_CULTURES = 4  # two that are named and two more that are not
 FEWEST_CONTROLS = 8  # swaps of a language, for their spread
@@ -56,7 +57,8 @@ def pathway(suite: Suite, *, looker: Callable[[], Looker], reporter: Reporter) -
 
     `bits` holds no bits but the effect of the swap through the kept nodes (nats of margin lost, positive towards the
     culture's own answer) by the standard deviation of the same over the language's control swaps; `control_bits` the
-    control swap of the same names; `layer` is -1; `n_train` the swaps that had a say in choosing the nodes.
+    mean of those control swaps, the same for every item of the language; `layer` is -1; `n_train` the swaps that had a
+    say in choosing the nodes.
     """
     made, refused = _Study(suite, looker, reporter).run()
     capacities = pd.DataFrame(made, columns=list(CAPACITY_COLUMNS)).astype(dict(CAPACITY_COLUMNS))
@@ -88,8 +90,8 @@ class _Study:
         many = []
         for fold in range(N_FOLDS):
             mine = [item for item in items if facets.index(item.topic) % N_FOLDS == fold]
-            for part in range(CHOOSING):
-                swaps = self._swaps(language, fold, mine[part::CHOOSING], mine, chooses=part == 0)
+            for part in range(PARTS):
+                swaps = self._swaps(language, fold, mine[part::PARTS], mine, chooses=part == 0)
                 if swaps.own.items:
                     many.append(swaps)
         screened = {swaps: self._screened(swaps) for swaps in many if swaps.chooses}
@@ -118,13 +120,12 @@ class _Study:
             some = [item for item in items if item.id in effects]
             self._refuse(some, f"{len(controls)} control swaps; their spread needs {FEWEST_CONTROLS}")
             return
-        spread = float(np.std(list(controls.values()), ddof=1))
+        spread, mean = (float(of(list(controls.values()))) for of in (partial(np.std, ddof=1), np.mean))
         for item in items:
             if item.id in effects and spread > 0:
                 value, n = effects[item.id]
-                control = controls.get(item.id, float("nan")) / spread
                 of = (self.suite.record.name, language, item.id, CONTEXT, PATHWAY, -1, item.culture)
-                self.rows.append((*of, value / spread, control, n))
+                self.rows.append((*of, value / spread, mean / spread, n))
 
     def _refuse(self, items: Sequence[Item], reason: str) -> None:
         self.refused |= {(item.language, item.id, reason) for item in items}
@@ -151,7 +152,7 @@ class _Study:
                 self._refuse([item], f"its facet has fewer than {FEWEST_CULTURES} cultures")
             else:
                 own.append(pairs[0])
-                controls.append(pairs[1])
+                controls += [] if chooses else [pairs[1]]
         both = [*own, *controls]
         asked = {"look": "one step", "asks": [[asdict(ask) for ask in pair.asks] for pair in both]}
         steps = self.looker.kept(asked, lambda audited: {"steps": one_steps(audited, both)})["steps"]

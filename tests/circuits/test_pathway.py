@@ -81,7 +81,21 @@ def test_effects_are_in_spreads_of_control_swaps(suite, llama, tmp_path):
     assert not len(refused)
     assert len(found) == 16
     assert set(found["lens"]) == {"pathway"}
-    assert found["control_bits"].std() == pytest.approx(1.0)
+    controls = []
+    whole = looker_of(llama, tmp_path)()
+    effects = whole.effects
+
+    def seen(portion, looks):
+        values = effects(portion, looks)
+        controls.extend(values[0] if portion.control else ())
+        return values
+
+    whole.effects = seen
+    again, _ = pathway(suite, looker=lambda: whole, reporter=Silent())
+    assert again.equals(found)
+    assert len(controls) == 8  # every second of 16
+    expected = np.mean(controls) / np.std(controls, ddof=1)
+    assert found["control_bits"].to_numpy() == pytest.approx(np.full(16, expected))
     # 2 facets x every second of 4 cultures
     assert set(found["n_train"]) == {2 * 2}
     assert (found["target"] == found["item"].str.partition(".")[2]).all()
