@@ -170,12 +170,14 @@ def _by_language(cube: Cube, places: list[Place], language: str, notes: tuple[st
         return undefined("context_activation", scope, NOT_SCORED)
     values = np.array([place.value for place in places])
     facets = np.array([place.facet for place in places], dtype=object)
-    null, twin = _null(places)
+    null, twin = _null(places, float(values.mean()))
     try:
         result, power = clustered_mean(values, facets, unit="AUROC", null=null, per="facets")
+        chance, _ = clustered_mean(values, facets, unit="AUROC", null=CHANCE, per="facets")
     except TooFewItems as few:
         return undefined("context_activation", scope, str(few), _ids(cube, places))
-    result = replace(result, low=max(result.low, 0.0), high=min(result.high, 1.0))
+    p = max(float(result.p_value or 0.0), float(chance.p_value or 0.0))
+    result = replace(result, low=max(result.low, 0.0), high=min(result.high, 1.0), p_value=p)
     details = _details(places, result) | twin
     return measured("context_activation", scope, (result, power), _ids(cube, places), notes=notes, details=details)
 
@@ -186,10 +188,10 @@ def _by_culture(
     facts = _facts(places)
     values, labels = np.array([fact.value for fact in facts]), np.array([fact.culture for fact in facts], dtype=object)
     spread, degrees = pooled_spread(values, labels) if len(facts) else (float("nan"), 0)
-    null, twin = _null(places)
     for culture in cultures:
         scope = Scope(language=language, suite=cube.suite, culture=culture)
         own = [fact for fact in facts if fact.culture == culture]
+        null, twin = _null(places, float(np.mean([fact.value for fact in own])) if own else CHANCE)
         mine = [place for place in places if place.culture == culture]
         try:
             if not own:
@@ -222,13 +224,17 @@ def _by_culture(
         yield measured("context_activation", scope, (result, power), _ids(cube, mine), notes=said, details=details)
 
 
-def _null(places: list[Place]) -> tuple[float, dict[str, float]]:
-    """0.5, or the mean AUROC of latents chosen under permuted labels where that is more; the latter as a detail."""
+def _null(places: list[Place], value: float) -> tuple[float, dict[str, float]]:
+    """0.5, or the mean AUROC of latents chosen under permuted labels where that is more; the latter as a detail.
+
+    A value below 0.5 is set against 0.5: it must not pass for less than chance because permuted labels did better.
+    """
     permuted = np.array([place.permuted for place in places])
     permuted = permuted[np.isfinite(permuted)]
     if not len(permuted):
         return CHANCE, {}
-    return max(CHANCE, float(permuted.mean())), {"permuted": float(permuted.mean())}
+    mean = float(permuted.mean())
+    return (max(CHANCE, mean) if value > CHANCE else CHANCE), {"permuted": mean}
 
 
 def _details(places: list[Place], result: Estimate) -> dict[str, float]:

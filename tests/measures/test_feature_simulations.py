@@ -63,11 +63,11 @@ FRAMED = {framework: 0.1 + 0.1 * place for place, framework in enumerate(FRAMEWO
 
 @pytest.mark.slow
 def test_audits_with_nothing_in_their_features_raise_few_alarms():
-    """Each family of features raises an alarm in at most 5 % of 200 audits of eight languages."""
+    """Each family of features raises an alarm in at most 5 % of 200 audits of four languages."""
     alarms: Counter[str] = Counter()
     audits = 200
     for seed in range(audits):
-        findings = weigh(audit(9000 + seed, languages=("ar", "en", "es", "hi", "ja", "sw", "yo", "zh")))
+        findings = weigh(audit(50_000 + seed))
         alarms.update({f.family for f in findings if f.verdict is Verdict.EVIDENCE})
     for family in FAMILIES:
         if family.measure in FEATURES:
