@@ -88,3 +88,13 @@ def test_a_culture_alone_in_its_facet_has_no_number():
     found = context_activation(prepare(tables_from(by_hand(Kind.CULTURE, items), scores=rows)))
     assert all(isinstance(m.result, Undefined) for m in found)
     assert not any(isinstance(m.result, Estimate) for m in found)
+
+
+def test_planted_aurocs_come_out_in_their_order():
+    found = []
+    for auroc in (0.5, 0.65, 0.8, 0.95):
+        view = prepare(with_features(synthetic_evidence(0, languages=("en", "es")), 0, auroc=auroc))
+        values = [m.result.value for m in context_activation(view) if m.scope.language and not m.scope.culture]
+        found.append(sum(values) / len(values))
+        assert found[-1] == pytest.approx(auroc, abs=0.06)  # 2 languages x 56 places
+    assert found == sorted(found)

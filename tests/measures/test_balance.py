@@ -137,3 +137,19 @@ def test_the_table_has_a_cell_for_each_framework_and_language():
     with pytest.raises(RunError, match="was not looked at through the lens steering"):
         balance_table(view, "values", "steering")
     assert all(isinstance(m.result, Estimate) for m in framework_balance(view))
+
+
+def test_planted_balance_comes_out_in_its_order():
+    """From all alike to one framework with everything."""
+    found = []
+    for planted in (
+        dict.fromkeys(FRAMEWORKS, 0.5),
+        {f: 0.1 + 0.1 * i for i, f in enumerate(FRAMEWORKS)},
+        {f: 0.8 * (i < 4) for i, f in enumerate(FRAMEWORKS)},
+        {f: 0.8 * (i < 1) for i, f in enumerate(FRAMEWORKS)},
+    ):
+        view = prepare(with_features(synthetic_evidence(0, languages=("en", "es")), 0, frameworks=planted))
+        found.append(only(framework_balance(view), suite="values", lens="probe").result.value)
+    assert found == sorted(found, reverse=True)
+    assert found[0] > 0.95
+    assert found[3] < 0.3
