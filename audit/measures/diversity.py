@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import special
 
 from audit.errors import RunError
 from audit.measures.capacity import NOT_READ, culture_suite, facet_square
 from audit.measures.culture import facts_of, hill_numbers, pool, shuffles
 from audit.measures.feature_tables import CULTURE_LENSES, UNITS, above_control, latent_note, lenses_of
-from audit.measures.statistics import LEVEL
+from audit.measures.statistics import ALPHA, LEVEL
 from audit.measures.view import Cube, Floats, Mask, View, measured, undefined
 from audit.records import Estimate, Kind, Measurement, Scope
 
@@ -211,6 +212,8 @@ def spreading(groups: Groups) -> Spreading | str:
     means = groups.means()
     if not (means > 0).any():
         return "nothing is represented above the control"
+    if not _anything(groups, means):
+        return "what is represented is not told apart from nothing, so there is nothing to be spread"
     sets, n, rarefied = _rarefied(groups)
     alike, absent = plausible(sets, groups.spread / np.sqrt(n), groups.degrees)
     shifts = groups.shifts(len(sets))
@@ -221,6 +224,18 @@ def spreading(groups: Groups) -> Spreading | str:
         shuffled=groups.shuffled(),
         rarefied=rarefied,
     )
+
+
+def _anything(groups: Groups, means: Floats) -> bool:
+    """Is the mean of all groups, or that of one group (Bonferroni), above zero by a one-sided t test at 0.05?
+
+    Shares of what is not there are shares of noise.
+    """
+    counts = np.array([(groups.group == name).sum() for name in groups.names])
+    errors = groups.spread / np.sqrt(counts)
+    of_all = float(np.sqrt((errors**2).sum())) / len(means)
+    reach = special.stdtrit(groups.degrees, 1 - ALPHA), special.stdtrit(groups.degrees, 1 - ALPHA / len(means))
+    return bool(means.mean() > reach[0] * of_all or (means > reach[1] * errors).any())
 
 
 def evenness_test(spread: Spreading) -> tuple[float, float, float]:

@@ -131,6 +131,12 @@ def test_nothing_above_the_control_has_no_diversity():
     assert "nothing is represented above the control" in found.result.reason
 
 
+def test_shares_of_noise_are_no_diversity():
+    """Capacities that are not told apart from nothing have no evenness, whatever their noise looks like."""
+    assert isinstance(spreading(groups([0.0] * 14, spread=0.8, seed=5)), str)
+    assert not isinstance(spreading(groups([0.0] * 13 + [3.0], spread=0.8, seed=5)), str)  # one culture is enough
+
+
 def test_each_lens_has_a_number_pooled_and_by_language():
     plain = synthetic_evidence(0, languages=("en", "es"))
     view = prepare(with_features(plain, 0, probe=1.0, latents=1.0, pathway=1.0))
