@@ -459,7 +459,8 @@ def _write(trainer: Any, out: Path, *, recipe: Mapping[str, Any]) -> None:
     try:
         _save_inference(trainer, scratch)
         (scratch / RECIPE).write_text(json.dumps(recipe, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        scratch.chmod(0o755)
+        for path, mode in [(scratch, 0o755), *((file, 0o644) for file in scratch.iterdir())]:
+            path.chmod(mode)
         with suppress(OSError):
             out.rmdir()  # an empty folder of that name may be there
         scratch.replace(out)
