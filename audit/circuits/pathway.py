@@ -87,25 +87,32 @@ class _Study:
 
     def _language(self, language: str, items: Sequence[Item]) -> None:
         facets = sorted({item.topic for item in items})
-        many = []
+        pairs: dict[tuple[int, bool, bool], list[Item]] = {}  # fold, chooses, control
         for fold in range(N_FOLDS):
             mine = [item for item in items if facets.index(item.topic) % N_FOLDS == fold]
-            for part in range(PARTS):
-                swaps = self._swaps(language, fold, mine[part::PARTS], mine, chooses=part == 0)
-                if swaps.own.items:
-                    many.append(swaps)
+            for place, item in enumerate(mine):
+                made = swapped(item, [other for other in mine if other.topic == item.topic])
+                if made is None:
+                    self._refuse([item], f"its facet has fewer than {FEWEST_CULTURES} cultures")
+                    continue
+                chooses = place % PARTS == 0
+                pairs.setdefault((fold, chooses, False), []).append(made[0])
+                if not chooses:
+                    pairs.setdefault((fold, chooses, True), []).append(made[1])
+        many = self._swaps(language, pairs)
         screened = {swaps: self._screened(swaps) for swaps in many if swaps.chooses}
         found: dict[str, tuple[float, int]] = {}
         controls: dict[str, float] = {}
         for swaps in many:
             choosing = [effects for other, effects in screened.items() if other.fold != swaps.fold]
-            if not choosing:
+            if not sum(map(len, choosing)):
                 self._refuse(swaps.own.items, "there are no facets to choose nodes on but its own")
                 continue
             look = Look(kept_nodes(np.concatenate(choosing)))
             n = sum(map(len, choosing))
             own, control = (self._effects(portion, look) for portion in (swaps.own, swaps.control))
             found |= {item: (value, n) for item, value in own.items()}
+            self._refuse([item for item in swaps.own.items if item.id not in own], "its two prompts cannot be aligned")
             controls |= control
         self._add(language, items, found, controls)
 
@@ -141,29 +148,24 @@ class _Study:
         values = self.looker.effects(portion, [look])[0] if names else ()
         return dict(zip(names, map(float, values), strict=True))
 
-    def _swaps(
-        self, language: str, fold: int, items: Sequence[Item], all_of_fold: Sequence[Item], *, chooses: bool
-    ) -> Swaps:
-        own: list[Item] = []
-        controls: list[Item] = []
-        for item in items:
-            pairs = swapped(item, [other for other in all_of_fold if other.topic == item.topic])
-            if pairs is None:
-                self._refuse([item], f"its facet has fewer than {FEWEST_CULTURES} cultures")
-            else:
-                own.append(pairs[0])
-                controls += [] if chooses else [pairs[1]]
-        both = [*own, *controls]
-        asked = {"look": "one step", "asks": [[asdict(ask) for ask in pair.asks] for pair in both]}
-        steps = self.looker.kept(asked, lambda audited: {"steps": one_steps(audited, both)})["steps"]
-        for pair, step in zip(own, steps[: len(own)], strict=True):
-            if "refused" in step:
-                self._refuse([pair], step["refused"])
-        portions = [
-            _portion(language, fold, pairs, some, control=control)
-            for pairs, some, control in ((own, steps[: len(own)], False), (controls, steps[len(own) :], True))
+    def _swaps(self, language: str, pairs: Mapping[tuple[int, bool, bool], Sequence[Item]]) -> list[Swaps]:
+        flat = [pair for many in pairs.values() for pair in many]
+        asked = {"look": "one step", "asks": [[asdict(ask) for ask in pair.asks] for pair in flat]}
+        # All of a language at once: the same prompts come back as base, as counterpart and in controls.
+        steps = iter(self.looker.kept(asked, lambda audited: {"steps": one_steps(audited, flat)})["steps"])
+        portions: dict[tuple[int, bool, bool], Portion] = {}
+        for (fold, chooses, control), many in pairs.items():
+            mine = [next(steps) for _ in many]
+            portions[fold, chooses, control] = _portion(language, fold, many, mine, control=control)
+            for pair, step in zip(many, mine, strict=True):
+                if "refused" in step and not control:
+                    self._refuse([pair], step["refused"])
+        none = Portion(language=language, fold=0, control=True, items=(), margins=())
+        return [
+            Swaps(fold=fold, chooses=chooses, own=portion, control=portions.get((fold, chooses, True), none))
+            for (fold, chooses, control), portion in portions.items()
+            if not control and portion.items
         ]
-        return Swaps(fold=fold, chooses=chooses, own=portions[0], control=portions[1])
 
 
 def _portion(

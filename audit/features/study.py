@@ -75,7 +75,7 @@ ACTS_PER_PORTION = 14  # together: the vocabulary is read once for all of them
 VALUE_FOLDS = 3
 MOST_CONTEXT_LATENTS = 4  # of a target, whose contexts are shown
 N_CONTEXTS = 5
-JUDGED_TEXTS, JUDGED_TOKENS = 24, 200  # of each language, on which the SAE is judged
+JUDGED_TEXTS, JUDGED_TOKENS = 24, 120  # of each language, on which the SAE is judged
 
 
 @dataclass(kw_only=True, eq=False)
