@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 import torch
 
 from audit.errors import DictionaryError
-from audit.features import saes
+from audit.features import cards, saes
 from audit.features.saes import Dictionary, layer_of, load
+from audit.models import AuditedModel
 from features.small import HOOK, WIDTH, small_sae
 
 
@@ -163,3 +165,55 @@ def test_a_hub_that_does_not_answer_is_one_line(audited, monkeypatch):
     with pytest.raises(DictionaryError, match="cannot fetch or load it") as refused:
         load("gemma-scope-2-270m-pt-res/layer_12_width_16k_l0_medium", model=audited)
     assert "\n" not in str(refused.value)
+
+
+# --- the bundled one -------------------------------------------------------------------------
+
+
+def bundled():
+    (folder,) = saes.bundled_folders()
+    return folder
+
+
+def test_the_bundled_sae_is_small_and_says_what_it_was_made_of():
+    folder = bundled()
+    recipe = saes.read_json(folder / "recipe.json")
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 15_000_000
+    assert recipe["recipe"]["n_latents"] >= 4096
+    assert len(recipe["texts"]) == 25
+    assert all(len(one["sha256"]) == 64 for one in recipe["texts"].values())
+    notice = (folder / "NOTICE").read_text(encoding="utf-8")
+    assert "Gemma is provided under and subject to the Gemma Terms of Use" in notice
+    assert all(source in notice for source in ("NTREX", "TICO-19", "XQuAD", "CC BY-SA 4.0", "CC BY 4.0"))
+
+
+def test_the_bundled_card_keeps_its_bars_and_flags_what_does_not():
+    """Loss recovered 85 % on average, dead at most 10 %, no suite language below 75 % without a flag."""
+    card = cards.read_card(bundled())
+    assert card.rows["loss_recovered"].mean() >= 0.85
+    assert (card.rows["dead_share"] <= 0.10).all()
+    recovered = card.rows.set_index("language")["loss_recovered"]
+    for language in ("en", "es", "fr", "ar", "hi", "zh", "sw", "id"):
+        assert recovered[language] >= 0.75 or any(flag.startswith(f"{language}:") for flag in card.flags)
+
+
+def test_the_documentation_shows_the_card_as_it_is():
+    page = (Path(__file__).parents[2] / "docs" / "saes.md").read_text(encoding="utf-8")
+    shown = page.partition("<!-- card -->")[2].partition("<!-- /card -->")[0].strip()
+    assert shown == cards.markdown(cards.read_card(bundled()))
+
+
+@pytest.mark.model
+def test_the_bundled_sae_is_the_one_of_its_card_and_reads_gemma():
+    gemma = AuditedModel.load("gemma-3-270m")
+    dictionary = load("bundled", model=gemma)
+    card = cards.read_card(bundled())
+    assert (dictionary.digest, dictionary.name) == (card.digest, card.rows["sae"].iloc[0])
+    english = judge_few(dictionary, gemma)
+    assert english["loss_recovered"] > 0.8
+    assert english["l0"] == pytest.approx(card.rows.set_index("language").loc["en", "l0"], rel=0.5)
+
+
+def judge_few(dictionary, model):
+    texts = {"en": ["The council met on Tuesday to decide where the new school should be built."]}
+    return cards.judge(dictionary, model, texts).iloc[0]
