@@ -464,6 +464,9 @@ def sae_train(
     ] = 1,
     seed: Annotated[int, typer.Option(help="Another seed, another SAE.")] = 0,
     architecture: Annotated[str, typer.Option(help="batchtopk, topk or jumprelu.")] = "batchtopk",
+    forward: Annotated[
+        str, typer.Option(help="Precision in which the model is read: float32, bfloat16, or auto, which measures.")
+    ] = "auto",
     accept_terms: Accept = False,
 ) -> None:
     """Train an SAE on your own texts. Stopped, the same command goes on. Judge it with: plural-audit sae card."""
@@ -476,6 +479,7 @@ def sae_train(
         passes=passes,
         seed=seed,
         architecture=architecture,
+        forward=forward,
     )
     texts = training.read_texts(text)
     with _progress() as reporter:

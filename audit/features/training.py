@@ -51,6 +51,7 @@ Forward = Literal["auto", "float32", "bfloat16"]
 __all__ = ["ARCHITECTURES", "Recipe", "Texts", "choose_forward", "packed_rows", "read", "read_texts", "train"]
 
 ARCHITECTURES: tuple[Architecture, ...] = ("batchtopk", "topk", "jumprelu")
+FORWARDS: tuple[Forward, ...] = ("auto", "float32", "bfloat16")
 
 # Tokens that are read, shuffled among each other and trained on before the next are read.
 BLOCK_TOKENS = 50_000
@@ -530,6 +531,8 @@ def _require_fit(model: AuditedModel, recipe: Recipe, texts: Texts) -> None:
         raise UsageError(f"layer {recipe.layer}: {model.record.name} has layers 0 to {last}")
     if recipe.architecture not in ARCHITECTURES:
         raise UsageError(f"{recipe.architecture}: no such architecture; choose one of {', '.join(ARCHITECTURES)}")
+    if recipe.forward not in FORWARDS:
+        raise UsageError(f"{recipe.forward}: no such precision; choose one of {', '.join(FORWARDS)}")
     if not 0 < recipe.l0 < recipe.n_latents:
         raise UsageError(f"{recipe.l0} active of {recipe.n_latents} latents: give fewer active ones than there are")
     if recipe.passes < 1:

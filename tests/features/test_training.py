@@ -179,6 +179,8 @@ def test_the_recipe_names_the_model_the_texts_and_the_seed(tmp_path, audited, te
         ({"n_tokens": 100}, "less than one step"),
         ({"context": 600}, "m reads 512"),
         ({"architecture": "gated"}, "no such architecture"),
+        ({"forward": "float8"}, "no such precision"),
+        ({"passes": 0}, "at least once"),
         ({"context": 400}, "sw.txt: fewer than 400 tokens"),
     ],
 )
