@@ -40,8 +40,8 @@ Examples:
   plural-audit suites lint prompts/stereotype          check a suite you wrote
 
 Exit codes: 0 done; 1 the linter found problems or the doctor something missing; 2 wrong usage; 64 the request does not
-fit; 65 a suite is refused; 66 a model cannot be had; 67 a run is damaged or incomplete; 69 the machine lacks something;
-70 too few items; 130 stopped by the keyboard (the same command goes on).
+fit; 65 a suite is refused; 66 a model or an SAE cannot be had; 67 a run is damaged or incomplete; 69 the machine lacks
+something; 70 too few items; 130 stopped by the keyboard (the same command goes on).
 """
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -61,8 +61,15 @@ suites_app = typer.Typer(
 models_app = typer.Typer(
     help="List, fetch and describe models.", no_args_is_help=True, context_settings=CONTEXT, rich_markup_mode=None
 )
+sae_app = typer.Typer(
+    help="Train, list and judge sparse autoencoders.",
+    no_args_is_help=True,
+    context_settings=CONTEXT,
+    rich_markup_mode=None,
+)
 app.add_typer(suites_app, name="suites")
 app.add_typer(models_app, name="models")
+app.add_typer(sae_app, name="sae")
 
 Model = Annotated[
     str, typer.Option("--model", "-m", help="Built-in name, folder, .gguf file, or hub id owner/name[@revision].")
@@ -83,6 +90,14 @@ Circuits = Annotated[
     typer.Option(
         help="Look inside the model on stereotype suites: none; screened (every node estimated, the best and a random "
         "sample patched); exact (every node patched: slower, no estimate left)."
+    ),
+]
+Sae = Annotated[
+    str,
+    typer.Option(
+        "--sae",
+        help="The sparse autoencoder for features of culture, values and dilemma suites: bundled, a folder, release/id "
+        "of sae-lens' registry; none leaves features out.",
     ),
 ]
 Dtype = Annotated[
@@ -107,6 +122,7 @@ def run(
     languages: Languages = "",
     limit: Limit = None,
     circuits: Circuits = "screened",
+    sae: Sae = "bundled",
     dtype: Dtype = "float32",
     device: Device = "cpu",
     runs: Runs = DEFAULT_RUNS,
@@ -116,7 +132,7 @@ def run(
     """The whole audit: gather, weigh, report. A run that was stopped goes on; a complete one is shown again."""
     from audit import pipeline
 
-    request = _request(model, suite, languages, limit, circuits, dtype, device)
+    request = _request(model, suite, languages, limit, circuits, sae, dtype, device)
     with _progress() as reporter:
         folder = pipeline.run(request, runs=runs, reporter=reporter, accept_terms=accept_terms)
     _show(folder, as_json=as_json)
@@ -129,6 +145,7 @@ def gather(
     languages: Languages = "",
     limit: Limit = None,
     circuits: Circuits = "screened",
+    sae: Sae = "bundled",
     dtype: Dtype = "float32",
     device: Device = "cpu",
     runs: Runs = DEFAULT_RUNS,
@@ -137,7 +154,7 @@ def gather(
     """Ask the model and keep its answers (needs torch). Prints the run folder."""
     from audit import pipeline
 
-    request = _request(model, suite, languages, limit, circuits, dtype, device)
+    request = _request(model, suite, languages, limit, circuits, sae, dtype, device)
     with _progress() as reporter:
         folder = pipeline.gather(request, runs=runs, reporter=reporter, accept_terms=accept_terms)
     terminal.line(str(folder.path))
@@ -280,6 +297,7 @@ def _request(
     languages: str,
     limit: int | None,
     circuits: Depth,
+    sae: str,
     dtype: str,
     device: str,
 ) -> Request:
@@ -289,6 +307,7 @@ def _request(
         languages=_words(languages),
         limit=limit,
         circuits=circuits,
+        sae=sae,
         dtype=dtype,
         device=device,
     )
@@ -460,6 +479,125 @@ def models_show(
     if record is None:
         raise UsageError(f"{model}: not fetched or converted yet; run: plural-audit models get {model}")
     terminal.as_json(as_dict(record))
+
+
+# --- SAEs ------------------------------------------------------------------------------------
+
+
+@sae_app.command("list")
+def sae_list(model: Model = DEFAULT_MODEL, as_json: AsJson = False) -> None:
+    """SAEs for a model: the bundled one, and those that sae-lens' registry has for its residual stream."""
+    saes = _features("saes")
+    rows = [
+        {"sae": "bundled", "source": f"comes with this package ({folder.name})"}
+        for folder in saes.bundled_folders()
+        if saes.read_json(folder / saes.RECIPE)["model"]["ref"] == model
+    ]
+    rows += [
+        {"sae": f"{release}/{sae_id}", "source": "sae-lens' registry, fetched from the hub"}
+        for release, sae_id in saes.registered(model)
+    ]
+    if as_json:
+        terminal.as_json(rows)
+        return
+    for row in rows:
+        terminal.line(f"{row['sae']}  ({row['source']})")  # whole lines: names are there to be copied
+    if not rows:
+        terminal.line(f"none for {model}; train one: plural-audit sae train --model {model}")
+
+
+@sae_app.command("train")
+def sae_train(
+    layer: Annotated[int, typer.Option(min=0, help="Read the residual stream after this layer, counted from 0.")],
+    text: Annotated[Path, typer.Option("--text", help="Folder of <language>.txt files; each language counts alike.")],
+    to: Annotated[Path, typer.Option("--out", help="New folder for the SAE.")],
+    model: Model = DEFAULT_MODEL,
+    latents: Annotated[int, typer.Option(min=2, help="How many latents.")] = 4096,
+    l0: Annotated[int, typer.Option(min=1, help="How many of them are active per token, on average.")] = 64,
+    tokens: Annotated[int, typer.Option(min=1, help="How many tokens to train on.")] = 1_000_000,
+    passes: Annotated[
+        int, typer.Option(min=1, help="Train so often on what is read: quicker, with fewer different tokens.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="Another seed, another SAE.")] = 0,
+    architecture: Annotated[str, typer.Option(help="batchtopk, topk or jumprelu.")] = "batchtopk",
+    forward: Annotated[
+        str, typer.Option(help="Precision in which the model is read: float32, bfloat16, or auto, which measures.")
+    ] = "auto",
+    accept_terms: Accept = False,
+) -> None:
+    """Train an SAE on your own texts. Stopped, the same command goes on. Judge it with: plural-audit sae card."""
+    training = _features("training")
+    recipe = training.Recipe(
+        layer=layer,
+        n_latents=latents,
+        l0=l0,
+        n_tokens=tokens,
+        passes=passes,
+        seed=seed,
+        architecture=architecture,
+        forward=forward,
+    )
+    texts = training.read_texts(text)
+    with _progress() as reporter:
+        audited = _loaded(Request(model=model), reporter, accept_terms=accept_terms)
+        training.train(audited, recipe, texts, out=to, reporter=reporter)
+    terminal.line(str(to))
+
+
+@sae_app.command("card")
+def sae_card(
+    sae: Annotated[str, typer.Argument(help="'bundled', a folder, or release/id of sae-lens' registry.")] = "bundled",
+    model: Model = DEFAULT_MODEL,
+    text: Annotated[
+        Path | None, typer.Option("--text", help="Judge it now, on this folder of <language>.txt files it never saw.")
+    ] = None,
+    languages: Languages = "",
+    tokens: Annotated[int, typer.Option(min=2, help="How many tokens of each language to judge it on.")] = 1000,
+    loss_tokens: Annotated[int, typer.Option(min=2, help="How many of them decide the losses, which cost most.")] = 300,
+    save: Annotated[bool, typer.Option("--save", help="Keep the card in the SAE's folder.")] = False,
+    accept_terms: Accept = False,
+    as_json: AsJson = False,
+) -> None:
+    """How good an SAE is in each language: variance explained, latents active, loss recovered, and what falls short."""
+    saes, cards = _features("saes"), _features("cards")
+    folder = saes.bundled_folder(model) if sae == "bundled" else Path(sae)
+    if text is None:
+        card = cards.read_card(folder)
+        if card is None:
+            raise UsageError(f"{sae}: no card is kept with it; judge it: plural-audit sae card {sae} --text FOLDER")
+    else:
+        with _progress() as reporter:
+            audited = _loaded(Request(model=model), reporter, accept_terms=accept_terms)
+            wanted = {code.strip() for code in languages.split(",") if code.strip()}
+            dictionary = saes.load(sae, model=audited)
+            card = cards.judge_folder(
+                dictionary,
+                audited,
+                text,
+                n_tokens=tokens,
+                loss_tokens=loss_tokens,
+                languages=wanted,
+                reporter=reporter,
+            )
+        if save:
+            cards.write_card(folder, card)
+    if as_json:
+        terminal.as_json(cards.as_content(card))
+        return
+    terminal.rows(cards.table(card))
+    terminal.line(f"judged on {card.text}; loss in nats per token")
+    for flag in card.flags:
+        terminal.line(f"falls short: {flag}")
+
+
+def _features(module: str) -> Any:
+    """A module of `audit.features`, or the command that brings what it needs."""
+    import importlib
+
+    try:
+        return importlib.import_module(f"audit.features.{module}")
+    except ModuleNotFoundError as error:
+        raise ResourceError(f"{error.name} is not installed; pip install 'plural-audit[models,sae]'") from None
 
 
 # --- the installation ------------------------------------------------------------------------

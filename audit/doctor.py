@@ -18,10 +18,12 @@ from audit.runs import cache_folder
 PACKAGES = {
     "torch": ("gathering", "pip install 'plural-audit[models]'"),
     "transformers": ("gathering", "pip install 'plural-audit[models]'"),
+    "sae_lens": ("SAE features", "pip install 'plural-audit[models,sae]'"),
     "reportlab": ("reports", "pip install 'plural-audit[report]'"),
     "vl_convert": ("reports", "pip install 'plural-audit[report]'"),
     "streamlit": ("the app", "pip install 'plural-audit[app]'"),
 }
+DISTRIBUTIONS = {"vl_convert": "vl-convert-python", "sae_lens": "sae-lens"}  # named otherwise than what is imported
 CONVERSION_GB = 4.0  # a built-in model at its largest: assembled, converted, and its shards
 
 
@@ -51,8 +53,7 @@ def _packages() -> Iterator[Check]:
         if importlib.util.find_spec(module) is None:
             yield Check(module, "optional", f"not installed; needed for {purpose}", way_out)
         else:
-            name = "vl-convert-python" if module == "vl_convert" else module
-            yield Check(module, "ok", metadata.version(name))
+            yield Check(module, "ok", metadata.version(DISTRIBUTIONS.get(module, module)))
 
 
 def _suites() -> Check:

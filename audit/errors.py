@@ -32,6 +32,12 @@ class UnsupportedModelError(ModelError):
     """A model works, but its layers are built so that they cannot be looked into rightly."""
 
 
+class DictionaryError(AuditError):
+    """An SAE cannot be found, fetched or loaded, or does not fit the model."""
+
+    exit_code = 66
+
+
 class RunError(AuditError):
     """A run folder or a cached shard is incomplete, damaged or of another version."""
 

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from audit import findings as findings_of
-from audit.errors import ModelError, ResourceError, RunError, UsageError
+from audit.errors import DictionaryError, ModelError, ResourceError, RunError, UsageError
 from audit.progress import Reporter, Silent
 from audit.records import Evidence, Finding, Item, Kind, Manifest, ModelRecord, NoiseFloor, Suite, as_dict
-from audit.runs import TABLES, RunFolder, ShardCache, cache_folder, run_id_of
+from audit.runs import TABLES, RunFolder, ShardCache, cache_folder, run_id_of, sha256_of
 from audit.suites import digest_of, list_builtin, load_suite, written_languages
 
 if TYPE_CHECKING:
@@ -33,11 +33,15 @@ DEFAULT_MODEL = "gemma-3-270m"
 OWN_NAME = "plural-audit"
 # Whose versions can change a number: of the evidence, and of what is made of it.
 OBSERVING = ("torch", "transformers", "tokenizers")
+PROBING, ENCODING = ("numpy",), ("sae-lens",)  # besides, where features are looked at; where an SAE is loaded
 WEIGHING = (OWN_NAME, "numpy", "scipy", "statsmodels", "pandas")
 # Raise when scoring, looking inside, or planting changes what the numbers are: cached shards are then computed anew.
 SCORING = 2
 LOOKING = 1
 SELF_TEST = 1
+FEATURES = 1
+WITH_FEATURES = (Kind.CULTURE, Kind.VALUES, Kind.DILEMMA)
+NO_SAE = "no SAE"  # where others have a digest
 
 
 # none: only ask. screened: estimate what every node does, then patch the best and a random sample one by one. exact:
@@ -54,6 +58,9 @@ class Request:
     languages: tuple[str, ...] = ()  # none means every language a suite has
     limit: int | None = None  # items per topic, for a quick look (competence stays whole); None means all
     circuits: Depth = "screened"  # how far to look inside the model on stereotype suites
+    # The sparse autoencoder for the features of culture, values and dilemma suites: "bundled" (for a model that none
+    # comes with, probes and steering alone), a folder, release/id of sae-lens' registry; "none": no features at all.
+    sae: str = "bundled"
     dtype: str = "float32"
     device: str = "cpu"
 
@@ -96,9 +103,12 @@ def gather(
     if not _whole(folder):
         reporter.log_to(folder.path / "run.log")
         cache, model = ShardCache(cache_folder() / "shards"), _Model(request, manifest.model, reporter)
+        dictionary = _dictionary(request, suites, model)  # a wrong one is refused before hours are spent
         evidence = _observe(manifest, suites, model, cache, reporter)
         if request.circuits != "none":
             evidence = _look_inside(request.circuits, evidence, suites, model, cache, reporter)
+        if _has_features(request, suites):
+            evidence = _features(dictionary, evidence, suites, model, cache, reporter)
         with folder.lock():
             if not _whole(folder):  # another process may have gathered the same meanwhile
                 folder.write_evidence(evidence)
@@ -229,6 +239,74 @@ def self_test(
     )
 
 
+def _has_features(request: Request, suites: Sequence[Suite]) -> bool:
+    return request.sae != "none" and any(suite.record.kind in WITH_FEATURES for suite in suites)
+
+
+def _dictionary(request: Request, suites: Sequence[Suite], model: _Model) -> Any:
+    """The SAE that is asked for, or None where there is none to load."""
+    if not _has_features(request, suites) or _sae_digest(request.sae, request.model) == NO_SAE:
+        return None
+    from audit.features.saes import load
+
+    return load(request.sae, model=model())
+
+
+def _sae_digest(ref: str, model: str) -> str:
+    """What tells an SAE from others of its name, without loading it; NO_SAE where "bundled" names none."""
+    from audit.features import saes
+
+    folder = Path(ref).expanduser()
+    if ref == "bundled":
+        try:
+            folder = saes.bundled_folder(model)
+        except DictionaryError:
+            return NO_SAE
+    elif not folder.is_dir():
+        return ref  # of the registry
+    files = [folder / name for name in (saes.CONFIG, saes.WEIGHTS)]
+    if not all(file.is_file() for file in files):
+        raise DictionaryError(f"{folder}: no {saes.CONFIG} and {saes.WEIGHTS}; give a folder in sae-lens' format")
+    return hashlib.sha256(":".join(sha256_of(file) for file in files).encode()).hexdigest()
+
+
+def _features(
+    dictionary: Any,
+    evidence: Evidence,
+    suites: Sequence[Suite],
+    model: _Model,
+    cache: ShardCache,
+    reporter: Reporter,
+) -> Evidence:
+    """The evidence with what probes, latents and steering say on its culture, values and dilemma suites."""
+    from audit.circuits import Looker
+    from audit.circuits.pathway import pathway
+    from audit.features.reading import Reader
+    from audit.features.study import study
+
+    record = evidence.manifest.model
+    if dictionary is None:
+        reporter.say(f"no SAE comes with this package for {record.name}: probes and steering only")
+    reader = Reader(
+        model,
+        model=record,
+        layer=dictionary.layer if dictionary is not None else record.n_layers // 2,
+        versions={**evidence.manifest.versions, "features": str(FEATURES)},
+        cache=cache,
+    )
+    found = study(suites, reader=reader, dictionary=dictionary, reporter=reporter)
+    tables = {name: [getattr(evidence, name), table] for name, table in found.items()}
+    looking = {**evidence.manifest.versions, "looking": str(LOOKING), "features": str(FEATURES)}
+    for suite in suites:
+        if suite.record.kind is Kind.CULTURE:
+            capacities, exclusions = pathway(
+                suite, looker=lambda: Looker(model, model=record, versions=looking, cache=cache), reporter=reporter
+            )
+            tables["capacities"].append(capacities)
+            tables["exclusions"].append(exclusions)
+    return replace(evidence, **{name: pd.concat(many, ignore_index=True) for name, many in tables.items()})
+
+
 def _margins(evidence: Evidence, suite: str) -> dict[tuple[str, str], tuple[float, float]]:
     """(language, item) -> log P(a) - log P(b) after the base and after the counterpart, of the items that have both."""
     rows = evidence.observations
@@ -309,13 +387,22 @@ def _limited(suite: Suite, limit: int | None) -> Suite:
 
 def plan(request: Request, model: ModelRecord, suites: Sequence[Suite]) -> Manifest:
     """What the run will rest on; its id is the digest of that."""
+    settings: dict[str, Any] = {"limit": request.limit, "scoring": SCORING}
+    settings |= {"circuits": request.circuits, "looking": LOOKING, "sae": "none"}
+    versions: tuple[str, ...] = OBSERVING
+    if _has_features(request, suites):
+        digest = _sae_digest(request.sae, request.model)
+        folder = Path(request.sae).expanduser()
+        named = folder.resolve().name if request.sae != "bundled" and folder.is_dir() else request.sae
+        settings |= {"sae": named, "sae_digest": digest, "features": FEATURES}
+        versions += PROBING if digest == NO_SAE else (*PROBING, *ENCODING)
     manifest = Manifest(
         run_id="",
         model=model,
         suites=tuple(suite.record for suite in suites),
         languages=tuple(sorted({language for suite in suites for language in suite.languages})),
-        settings={"limit": request.limit, "scoring": SCORING, "circuits": request.circuits, "looking": LOOKING},
-        versions=_versions(OBSERVING),
+        settings=settings,
+        versions=_versions(versions),
     )
     return replace(manifest, run_id=run_id_of(manifest))
 
@@ -331,6 +418,10 @@ def command_of(manifest: Manifest) -> str:
     words += ["--limit", str(limit)] if limit is not None else []
     circuits = manifest.settings.get("circuits", "none")
     words += ["--circuits", str(circuits)] if circuits != "screened" else []
+    sae = manifest.settings.get("sae", "none")
+    words += (
+        ["--sae", str(sae)] if sae != "bundled" and any(one.kind in WITH_FEATURES for one in manifest.suites) else []
+    )
     words += ["--dtype", model.dtype] if model.dtype != "float32" else []
     words += ["--device", model.device] if model.device != "cpu" else []
     return shlex.join(words)
@@ -344,7 +435,7 @@ def weighing_versions() -> dict[str, str]:
 def _versions(names: Sequence[str]) -> dict[str, str]:
     missing = [name for name in names if importlib.util.find_spec(name.replace("-", "_")) is None and name != OWN_NAME]
     if missing:
-        raise ResourceError(f"{missing[0]} is not installed; pip install 'plural-audit[models,report]'")
+        raise ResourceError(f"{missing[0]} is not installed; pip install 'plural-audit[models,report,sae]'")
     return {name: importlib.metadata.version(name) for name in names}
 
 

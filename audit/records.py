@@ -179,7 +179,7 @@ EXCLUSION_COLUMNS: Mapping[str, str] = {
     "suite": "string",
     "language": "string",
     "item": "string",
-    "stage": "string",  # lint | observe | circuits
+    "stage": "string",  # lint | observe | circuits | features
     "reason": "string",
 }
 
@@ -239,6 +239,96 @@ READING_COLUMNS: Mapping[str, str] = {
     "value": "float64",  # nats | share of attention | share right
     "n_items": "int64",
 }
+# What a sparse autoencoder (SAE) and linear probes read from the residual stream. NaN is "not measured".
+SAE_COLUMNS: Mapping[str, str] = {  # the SAE itself, judged on this run's text
+    "sae": "string",
+    "layer": "int64",  # the residual stream after it, counted from 0
+    "language": "string",
+    "n_tokens": "int64",
+    "explained_variance": "float64",  # share
+    "l0": "float64",  # latents active per token
+    "dead_share": "float64",  # of latents, never active on the run's text in any language: the same in each row
+    "loss_recovered": "float64",  # (loss_ablated - loss_sae) / (loss_ablated - loss_model)
+    "loss_model": "float64",  # nats per token, as are the next two
+    "loss_sae": "float64",
+    "loss_ablated": "float64",
+}
+CAPACITY_COLUMNS: Mapping[str, str] = {  # information about a target, read where its template had no say
+    "suite": "string",
+    "language": "string",
+    "item": "string",
+    "context": "string",  # practice | endorse/n | reject/n | asked/n
+    "lens": "string",  # probe | latents | latents of a random model | pathway
+    "layer": "int64",  # -1: all of them
+    "target": "string",  # culture or framework
+    "bits": "float64",  # pathway: in spreads of control swaps, not bits
+    "control_bits": "float64",  # the same with labels permuted between items, mean over permutations
+    "n_train": "int64",  # texts the probe was fitted on
+}
+LATENT_COLUMNS: Mapping[str, str] = {  # one row per latent that is active on the suite's texts
+    "suite": "string",
+    "sae": "string",
+    "layer": "int64",
+    "latent": "int64",
+    "share_language": "float64",  # of the variance of its activation, two-way: language x content
+    "share_content": "float64",
+    "share_interaction": "float64",
+    "share_rest": "float64",
+    "kind": "string",  # language-specific | content-specific | mixed | neither
+    "active_share": "float64",  # of texts
+    "languages": "string",  # where it is active on at least 10 % of texts, joined by ","
+    "permuted_content": "float64",  # mean share_content under permuted labels
+    "p_content": "float64",  # of permuting them
+    "chosen_for": "string",  # targets it was chosen for on all templates, joined by ","
+}
+SCORE_COLUMNS: Mapping[str, str] = {  # how strongly a target's latents are active on a text
+    "suite": "string",
+    "language": "string",
+    "item": "string",
+    "context": "string",  # practice | neutral/n | endorse/n | reject/n | n/ab | n/ba
+    "target": "string",
+    "score": "float64",  # mean over the target's latents of activation / RMS activation on the choosing texts
+    "permuted": "float64",  # the same of as many latents chosen under permuted labels
+    "n_latents": "int64",
+}
+STEERING_COLUMNS: Mapping[str, str] = {
+    "suite": "string",
+    "language": "string",
+    "item": "string",
+    "framework": "string",
+    "direction": "int64",  # 0: endorse - reject; from 1: random directions of the same norm
+    "slope": "float64",  # nats of margin towards the framework's option per unit: 0.1 of the mean residual norm
+    "n": "int64",  # steps used
+}
+CAUSAL_COLUMNS: Mapping[str, str] = {
+    "suite": "string",
+    "language": "string",
+    "item": "string",
+    "target": "string",
+    "act": "string",  # ablate | clamp | ablate random
+    "effect": "float64",  # nats; positive is what the latents should do
+    "n_latents": "int64",
+}
+CONTEXT_COLUMNS: Mapping[str, str] = {  # texts that activate a chosen latent most, for people to read
+    "suite": "string",
+    "sae": "string",
+    "layer": "int64",
+    "latent": "int64",
+    "rank": "int64",  # from 1
+    "language": "string",
+    "item": "string",
+    "context": "string",
+    "activation": "float64",
+    "text": "string",  # JSON list of [token, activation]; "" where the licence forbids copies
+}
+SIMILARITY_COLUMNS: Mapping[str, str] = {
+    "suite": "string",
+    "target": "string",
+    "other_target": "string",
+    "language": "string",  # "": all
+    "overlap": "float64",  # of mean activation profiles over chosen latents, weighted Jaccard
+    "permuted": "float64",  # the same under permuted labels
+}
 POOLED = "all"  # the circuit chosen over all languages that are read
 WHOLE = -1  # the fold of what was chosen on all templates
 MLP = -1  # the head number of an MLP
@@ -267,6 +357,14 @@ class Evidence:
     patches: pd.DataFrame = field(default_factory=lambda: _no_rows(PATCH_COLUMNS))
     edges: pd.DataFrame = field(default_factory=lambda: _no_rows(EDGE_COLUMNS))
     readings: pd.DataFrame = field(default_factory=lambda: _no_rows(READING_COLUMNS))
+    saes: pd.DataFrame = field(default_factory=lambda: _no_rows(SAE_COLUMNS))
+    capacities: pd.DataFrame = field(default_factory=lambda: _no_rows(CAPACITY_COLUMNS))
+    latents: pd.DataFrame = field(default_factory=lambda: _no_rows(LATENT_COLUMNS))
+    scores: pd.DataFrame = field(default_factory=lambda: _no_rows(SCORE_COLUMNS))
+    steering: pd.DataFrame = field(default_factory=lambda: _no_rows(STEERING_COLUMNS))
+    causal: pd.DataFrame = field(default_factory=lambda: _no_rows(CAUSAL_COLUMNS))
+    contexts: pd.DataFrame = field(default_factory=lambda: _no_rows(CONTEXT_COLUMNS))
+    similarities: pd.DataFrame = field(default_factory=lambda: _no_rows(SIMILARITY_COLUMNS))
 
 
 # --- what it means ---------------------------------------------------------------------------
@@ -309,6 +407,7 @@ class Scope:
     culture: str = ""
     framework: str = ""
     other_framework: str = ""
+    lens: str = ""  # what was read: "probe", "latents" ...; "" where a measure has but one way to look
 
 
 @dataclass(frozen=True, kw_only=True)

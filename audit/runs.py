@@ -2,6 +2,8 @@
 
     runs/<id>/  observations.parquet items.parquet exclusions.parquet observations.csv
                 nodes.parquet circuits.parquet patches.parquet edges.parquet readings.parquet   (inside the model)
+                saes.parquet capacities.parquet latents.parquet scores.parquet steering.parquet causal.parquet
+                contexts.parquet similarities.parquet                                           (features)
                 evidence.json     manifest and digests of the tables; its presence means the evidence is whole
                 findings.json  report.pdf
                 run.json          digests of everything; written last, so its presence means the run is complete
@@ -28,14 +30,22 @@ import platformdirs
 
 from audit.errors import ResourceError, RunError
 from audit.records import (
+    CAPACITY_COLUMNS,
+    CAUSAL_COLUMNS,
     CIRCUIT_COLUMNS,
+    CONTEXT_COLUMNS,
     EDGE_COLUMNS,
     EXCLUSION_COLUMNS,
     ITEM_COLUMNS,
+    LATENT_COLUMNS,
     NODE_COLUMNS,
     OBSERVATION_COLUMNS,
     PATCH_COLUMNS,
     READING_COLUMNS,
+    SAE_COLUMNS,
+    SCORE_COLUMNS,
+    SIMILARITY_COLUMNS,
+    STEERING_COLUMNS,
     Evidence,
     Kind,
     Manifest,
@@ -54,6 +64,14 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "patches": PATCH_COLUMNS,
     "edges": EDGE_COLUMNS,
     "readings": READING_COLUMNS,
+    "saes": SAE_COLUMNS,
+    "capacities": CAPACITY_COLUMNS,
+    "latents": LATENT_COLUMNS,
+    "scores": SCORE_COLUMNS,
+    "steering": STEERING_COLUMNS,
+    "causal": CAUSAL_COLUMNS,
+    "contexts": CONTEXT_COLUMNS,
+    "similarities": SIMILARITY_COLUMNS,
 }
 # Columns that give a table its one order, so that shards merged in any order leave the same bytes.
 ORDER: Mapping[str, list[str]] = {
@@ -65,6 +83,14 @@ ORDER: Mapping[str, list[str]] = {
     "patches": ["suite", "language", "item", "circuit", "fold", "part", "ablation", "size", "draw"],
     "edges": ["suite", "language", "from_layer", "from_head", "to_layer", "to_head", "reader"],
     "readings": ["suite", "language", "what", "layer", "head"],
+    "saes": ["sae", "layer", "language"],
+    "capacities": ["suite", "language", "item", "context", "lens", "layer", "target"],
+    "latents": ["suite", "sae", "layer", "latent"],
+    "scores": ["suite", "language", "item", "context", "target"],
+    "steering": ["suite", "language", "item", "framework", "direction"],
+    "causal": ["suite", "language", "item", "target", "act"],
+    "contexts": ["suite", "sae", "layer", "latent", "rank"],
+    "similarities": ["suite", "target", "other_target", "language"],
 }
 EVIDENCE_FILES = (*(f"{name}.parquet" for name in TABLES), "observations.csv")
 RESULTS = ("findings.json", "report.pdf")  # each rests on those before it

@@ -117,7 +117,7 @@ def _figures(finding: Finding) -> tuple[str, str, str, str, str]:
 def _about(scope: Scope, labels: Mapping[str, str]) -> str:
     """The filled parts of a scope in words."""
     languages = [language_name(code) for code in (scope.language, scope.other_language) if code]
-    others = (scope.topic, scope.culture, scope.framework, scope.other_framework)
+    others = (scope.topic, scope.culture, scope.framework, scope.other_framework, scope.lens)
     words = [" – ".join(languages), *(labels.get(id_, id_) for id_ in others if id_)]
     return ", ".join(word for word in words if word) or "all"
 

@@ -16,6 +16,7 @@ SCOPE_TITLES = {
     "culture": "Culture",
     "framework": "Framework",
     "other_framework": "Compared with framework",
+    "lens": "Lens",
 }
 
 

@@ -130,6 +130,17 @@ class Looker:
         kept = self._kept(portions, {"look": "readings"}, lambda: {"rows": _plain_rows(self._readings(portions))})
         return _table(kept["rows"], READING_COLUMNS)
 
+    def patchable(self, portion: Portion) -> tuple[str, ...]:
+        """The items of a portion that `effects` gives numbers for, in their order."""
+        kept = self._kept(
+            [portion], {"look": "patchable"}, lambda: {"items": [pair.item for pair in self._pairs(portion)[0]]}
+        )
+        return tuple(kept["items"])
+
+    def kept(self, asked: Mapping[str, Any], make: Callable[[AuditedModel], dict[str, Any]]) -> dict[str, Any]:
+        """Something else that the model decides, from the cache or made now."""
+        return self._kept([], dict(asked), lambda: make(self._load_once()))
+
     # --- asking the model ---------------------------------------------------------------------
 
     def _kept(

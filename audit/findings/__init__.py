@@ -22,8 +22,10 @@ from audit.findings.gate import Gate
 from audit.findings.sentences import sentence_of
 from audit.findings.words import Words
 from audit.measures import MEASURES, prepare
+from audit.measures.capacity import beats_random_model
 from audit.measures.circuits import beats_random
 from audit.measures.competence import passes
+from audit.measures.feature_tables import CULTURE_LENSES, FRAMEWORK_LENSES, LATENTS, PROBE
 from audit.measures.statistics import ALPHA, benjamini_hochberg, detectable_distance, holm
 from audit.measures.stereotype import beats_controls
 from audit.records import (
@@ -49,6 +51,7 @@ class Family:
     measure: str
     per: tuple[str, ...]  # the fields of the scope that are filled, apart from the suite
     confirmatory: bool  # Holm, may carry a headline; otherwise Benjamini-Hochberg, a lead to follow
+    lens: str = ""  # of those that name a lens, the one whose tests are corrected together
 
 
 FAMILIES = (
@@ -65,6 +68,34 @@ FAMILIES = (
         confirmatory=True,
     ),
     Family(name="circuits by language", measure="circuit_share", per=("language",), confirmatory=True),
+    *(
+        Family(
+            name=f"representation by culture, {lens}",
+            measure="representation_gap",
+            per=("culture", "lens"),
+            confirmatory=True,
+            lens=lens,
+        )
+        for lens in (PROBE, LATENTS)
+    ),
+    Family(name="underrepresentation by culture", measure="underrepresentation", per=("culture",), confirmatory=True),
+    Family(name="activation by culture", measure="context_activation", per=("culture",), confirmatory=True),
+    *(
+        Family(
+            name=f"differences of frameworks, {lens}",
+            measure="framework_difference",
+            per=("framework", "other_framework", "lens"),
+            confirmatory=True,
+            lens=lens,
+        )
+        for lens in (PROBE, LATENTS)
+    ),
+    Family(
+        name="differences of frameworks, steering",
+        measure="steering_difference",
+        per=("framework", "other_framework"),
+        confirmatory=True,
+    ),
     Family(name="prediction by language", measure="bits_per_byte", per=("language",), confirmatory=False),
     Family(name="control pairs by language", measure="control_effect", per=("language",), confirmatory=False),
     Family(
@@ -136,6 +167,53 @@ FAMILIES = (
         confirmatory=False,
     ),
     Family(name="screening of nodes by language", measure="screening_error", per=("language",), confirmatory=False),
+    *(
+        Family(name=f"{name}, {lens}", measure=measure, per=(*per, "lens"), confirmatory=False, lens=lens)
+        for lens in (PROBE, LATENTS)
+        for name, measure, per in (
+            ("level of representation by language", "representation_capacity", ("language",)),
+            ("level of representation by culture", "representation_capacity", ("culture",)),
+            ("representation by language and culture", "representation_gap", ("language", "culture")),
+            ("level of frameworks by language", "framework_capacity", ("language",)),
+            ("level of frameworks", "framework_capacity", ("framework",)),
+        )
+    ),
+    Family(name="level of pathways by language", measure="pathway_capacity", per=("language",), confirmatory=False),
+    Family(name="level of pathways by culture", measure="pathway_capacity", per=("culture",), confirmatory=False),
+    Family(name="pathways by culture", measure="pathway_gap", per=("culture",), confirmatory=False),
+    Family(
+        name="pathways by language and culture", measure="pathway_gap", per=("language", "culture"), confirmatory=False
+    ),
+    Family(name="level of steering by language", measure="steering_capacity", per=("language",), confirmatory=False),
+    Family(name="level of steering by framework", measure="steering_capacity", per=("framework",), confirmatory=False),
+    *(
+        Family(name=f"{name}, {lens}", measure=measure, per=(*per, "lens"), confirmatory=False, lens=lens)
+        for measure, lenses, names in (
+            ("representation_diversity", CULTURE_LENSES, "diversity of representation"),
+            ("framework_balance", FRAMEWORK_LENSES, "balance of frameworks"),
+        )
+        for lens in lenses
+        for name, per in ((names, ()), (f"{names} by language", ("language",)))
+    ),
+    Family(
+        name="underrepresentation by language and culture",
+        measure="underrepresentation",
+        per=("language", "culture"),
+        confirmatory=False,
+    ),
+    Family(name="activation by language", measure="context_activation", per=("language",), confirmatory=False),
+    Family(
+        name="activation by language and culture",
+        measure="context_activation",
+        per=("language", "culture"),
+        confirmatory=False,
+    ),
+    Family(name="conflict of frameworks", measure="framework_conflict", per=(), confirmatory=False),
+    Family(
+        name="conflict of frameworks by language", measure="framework_conflict", per=("language",), confirmatory=False
+    ),
+    Family(name="effect of chosen latents", measure="latent_effect", per=(), confirmatory=False),
+    Family(name="effect of chosen latents by language", measure="latent_effect", per=("language",), confirmatory=False),
 )
 MARGINS: Mapping[str, float] = {entry.name: entry.margin for entry in MEASURES}
 # What a family may raise in error. Below the customary 0.05 because some intervals are approximate (spread borrowed
@@ -143,7 +221,18 @@ MARGINS: Mapping[str, float] = {entry.name: entry.margin for entry in MEASURES}
 # with nothing in them (tests/measures/test_simulations.py); at 0.05, some did in 6 or 7 %.
 FAMILY_LEVEL = 0.03
 STEREOTYPES = ("stereotype_effect", "standardised_effect")
-CULTURES = ("culture_knowledge", "knowledge_gap", "knowledge_diversity")
+CULTURES = (
+    "culture_knowledge",
+    "knowledge_gap",
+    "knowledge_diversity",
+    "representation_capacity",
+    "representation_gap",
+    "representation_diversity",
+    "pathway_capacity",
+    "pathway_gap",
+    "underrepresentation",
+    "context_activation",
+)
 CIRCUITS = ("circuit_share", "circuit_sufficiency", "circuit_strength", "circuit_transfer")
 
 
@@ -166,9 +255,9 @@ def weigh(evidence: Evidence, *, alpha: float = FAMILY_LEVEL, power: float = 0.8
     design = Design.of(evidence)
     found: list[Finding] = []
     for family in FAMILIES:
-        members = [m for m in measured.get(family.measure, ()) if filled(m.scope) == family.per]
+        members = [m for m in measured.get(family.measure, ()) if _belongs(m.scope, family)]
         # The family is the one fixed before the run: what lost all its items is listed, and counts.
-        members += design.missing(family.measure, family.per, members)
+        members += design.missing(family.measure, family.per, members, lens=family.lens)
         for measurement, p_adjusted in _corrected(members, family, gate, alpha=alpha, power=power):
             barred = gate.reason(measurement)
             translated = measurement.measure in CULTURES and words.mostly_translated(measurement)
@@ -187,6 +276,10 @@ def weigh(evidence: Evidence, *, alpha: float = FAMILY_LEVEL, power: float = 0.8
                 )
             )
     return tuple(sorted(found, key=lambda finding: not finding.confirmatory))
+
+
+def _belongs(scope: Scope, family: Family) -> bool:
+    return filled(scope) == family.per and family.lens in ("", scope.lens)
 
 
 def filled(scope: Scope) -> tuple[str, ...]:
@@ -254,8 +347,10 @@ def _verdict(
     if measurement.measure == "competence":
         return Verdict.EVIDENCE if passes(result) else Verdict.NOT_INTERPRETABLE
     if p_adjusted < alpha and abs(result.value - result.null) > measurement.details.get("noise_floor", 0.0):
-        withheld = (measurement.measure in STEREOTYPES and not beats_controls(measurement)) or (
-            measurement.measure in CIRCUITS and not beats_random(measurement)
+        withheld = (
+            (measurement.measure in STEREOTYPES and not beats_controls(measurement))
+            or (measurement.measure in CIRCUITS and not beats_random(measurement))
+            or not beats_random_model(measurement)
         )
         return Verdict.INSUFFICIENT if withheld else Verdict.EVIDENCE
     return Verdict.NO_EVIDENCE if _would_have_been_found(result, result.null) else Verdict.INSUFFICIENT

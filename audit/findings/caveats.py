@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from audit.findings.sentences import counted, rounded
+from audit.findings.sentences import FROM_INSIDE, counted, rounded
 from audit.findings.words import Words
+from audit.measures.capacity import beats_random_model
 from audit.measures.circuits import beats_random
 from audit.measures.statistics import ALPHA
 from audit.measures.stereotype import FEWEST_CONTROLS, beats_controls
@@ -17,7 +18,13 @@ from audit.suites.languages import language_name
 FEW_CLUSTERS = 8
 MANY_TIES = 0.1
 STEREOTYPE = ("stereotype_effect", "standardised_effect")
-CULTURE = ("knowledge_gap", "culture_knowledge", "knowledge_diversity")
+KNOWLEDGE = ("knowledge_gap", "culture_knowledge", "knowledge_diversity")
+OF_CULTURES = (
+    *("representation_capacity", "representation_gap", "representation_diversity", "underrepresentation"),
+    *("pathway_capacity", "pathway_gap", "context_activation"),
+)
+CULTURE = (*KNOWLEDGE, *OF_CULTURES)
+BY_ANSWERS = ("underrepresentation", "steering_capacity", "steering_difference", "latent_effect")  # among others
 CARRIED = ("circuit_share", "circuit_sufficiency", "circuit_strength", "circuit_transfer")
 REGIONS_TOLD = 3
 LANGUAGES_LISTED = re.compile(r"^over ([^;]+)(?:; without ([^;]+))?$")
@@ -39,6 +46,7 @@ def caveats_of(
         said += _about_the_number(measurement)
         said += _about_controls(measurement, moving_controls)
         said += _about_circuits(measurement, on_controls)
+        said += _about_features(measurement)
         said += _about_regions(measurement, words)
         said += _about_the_words(measurement, words)
         if model.quantisation:
@@ -71,7 +79,7 @@ def _about_the_number(measurement: Measurement) -> list[str]:
     ties = measurement.details.get("share_tied", 0.0)
     if ties > MANY_TIES:
         said.append(f"{ties:.0%} of the items are ties within the noise floor")
-    if measurement.measure in CULTURE:
+    if measurement.measure in KNOWLEDGE:
         said.append("one lens only (knowledge); says nothing about how a culture is represented otherwise")
     if measurement.measure in ("bits_per_byte", "stereotype_effect", "circuit_strength"):
         said.append("not to be compared with the number of another language")
@@ -137,6 +145,24 @@ def _about_circuits(measurement: Measurement, on_controls: Mapping[tuple[str, st
         said.append(_not_beyond_random(measurement))
     control = on_controls.get((measurement.scope.suite, measurement.scope.language))
     return said + ([_a_general_path(control)] if control and measurement.scope.language and _general(control) else [])
+
+
+def _about_features(measurement: Measurement) -> list[str]:
+    if measurement.measure not in FROM_INSIDE or isinstance(measurement.result, Undefined):
+        return []
+    said = []
+    if measurement.measure not in BY_ANSWERS and measurement.scope.lens not in ("knowledge", "steering"):
+        said.append(
+            "read inside the model: what can be read there need not be used in answers, and is no harm by itself"
+        )
+    if measurement.measure in OF_CULTURES:
+        said.append("a handful of practices stands for a culture; a culture is not a vector, nor a set of latents")
+    if not beats_random_model(measurement):
+        random = measurement.details.get("random_model_bits")
+        seen = "" if random is None else f" ({rounded(random, signed=True)} bits)"
+        how = "not told apart from" if random is not None else "not compared with"
+        said.append(f"{how} the latents of a randomly re-initialised model{seen}, so no evidence is claimed")
+    return said
 
 
 def _not_beyond_random(measurement: Measurement) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations, permutations, product
 
+from audit.measures.feature_tables import KNOWLEDGE, PATHWAY, STEERING, looked_at
 from audit.measures.judgement import RIGHTS, RIGHTS_TOPIC
 from audit.records import Evidence, Kind, Measurement, Scope, Undefined
 
@@ -19,6 +20,22 @@ INSIDE = (  # these look inside the model, which a run may leave out
     "circuit_overlap",
     "screening_error",
 )
+FEATURES = {  # what they look at, which a run may leave out: a lens, or a table of what SAE latents do
+    "representation_capacity": "",  # its own lens
+    "representation_gap": "",
+    "pathway_capacity": PATHWAY,
+    "pathway_gap": PATHWAY,
+    "representation_diversity": "",
+    "underrepresentation": KNOWLEDGE,  # that is, any
+    "context_activation": "scores",
+    "framework_capacity": "",
+    "framework_difference": "",
+    "steering_capacity": STEERING,
+    "steering_difference": STEERING,
+    "framework_balance": "",
+    "framework_conflict": "scores",
+    "latent_effect": "causal",
+}
 KIND_OF = {
     "competence": Kind.COMPETENCE,
     "bits_per_byte": Kind.PARALLEL,
@@ -36,7 +53,22 @@ KIND_OF = {
     "language_dependent_judgement": Kind.DILEMMA,
     "language_shift": Kind.DILEMMA,
     **dict.fromkeys(INSIDE, Kind.STEREOTYPE),
+    "representation_capacity": Kind.CULTURE,
+    "representation_gap": Kind.CULTURE,
+    "pathway_capacity": Kind.CULTURE,
+    "pathway_gap": Kind.CULTURE,
+    "representation_diversity": Kind.CULTURE,
+    "underrepresentation": Kind.CULTURE,
+    "context_activation": Kind.CULTURE,
+    "framework_capacity": Kind.VALUES,
+    "framework_difference": Kind.VALUES,
+    "steering_capacity": Kind.DILEMMA,
+    "steering_difference": Kind.DILEMMA,
+    "framework_balance": Kind.VALUES,  # and dilemmas, where they are steered
+    "framework_conflict": Kind.DILEMMA,
+    "latent_effect": Kind.CULTURE,  # and values
 }
+ALSO_OF = {"framework_balance": Kind.DILEMMA, "latent_effect": Kind.VALUES}
 REASONS_TOLD = 2
 
 
@@ -61,7 +93,8 @@ class Design:
     """The items of a run as they were meant to be asked."""
 
     rows: tuple[_Row, ...]
-    inside: bool = False  # did the run look inside the model?
+    inside: bool = False  # did the run look for circuits?
+    looked: Mapping[str, frozenset[str]] = field(default_factory=dict)  # suite -> lenses it was looked at through
 
     @classmethod
     def of(cls, evidence: Evidence) -> Design:
@@ -78,37 +111,50 @@ class Design:
             lost = quarantine or (None if key in asked else why.get(key, "no answer was scored"))
             rows.append(_Row(**plain, lost=lost))
         inside = any(len(table) for table in (evidence.nodes, evidence.circuits, evidence.patches))
-        return cls(rows=tuple(rows), inside=inside)
+        return cls(rows=tuple(rows), inside=inside, looked=looked_at(evidence))
 
-    def missing(self, measure: str, per: tuple[str, ...], members: Sequence[Measurement]) -> tuple[Measurement, ...]:
+    def missing(
+        self, measure: str, per: tuple[str, ...], members: Sequence[Measurement], *, lens: str = ""
+    ) -> tuple[Measurement, ...]:
         """The members that a family has by design and that nothing was measured on, each with the reason."""
         measured = {member.scope for member in members}
-        scopes = sorted(self.scopes(measure, per) - measured, key=lambda scope: tuple(vars(scope).values()))
+        scopes = sorted(self.scopes(measure, per, lens=lens) - measured, key=lambda scope: tuple(vars(scope).values()))
         return tuple(
             Measurement(measure=measure, scope=scope, result=Undefined(reason=self._why(measure, scope)), items=())
             for scope in scopes
         )
 
-    def scopes(self, measure: str, per: tuple[str, ...]) -> set[Scope]:
+    def scopes(self, measure: str, per: tuple[str, ...], *, lens: str = "") -> set[Scope]:
         """All scopes of one shape that the suites have items for.
 
         Args:
             measure: its suites are those of one kind.
             per: the fields of the scope that are filled, apart from the suite.
+            lens: where `per` has one, which.
         """
         if measure in INSIDE and not self.inside:
             return set()
-        rows = [row for row in self.rows if row.kind == KIND_OF[measure]]
+        rows = [row for row in self.rows if row.kind in (KIND_OF[measure], ALSO_OF.get(measure))]
         found: set[Scope] = set()
         for suite in sorted({row.suite for row in rows}):
+            if measure in FEATURES and not self._through(suite, FEATURES[measure] or lens):
+                continue
             mine = [row for row in rows if row.suite == suite]
-            found |= _pairs(suite, measure, mine) if "other_language" in per else _scopes(suite, per, mine)
+            own = tuple(name for name in per if name != "lens")
+            plain = _pairs(suite, measure, mine) if "other_language" in per else _scopes(suite, own, mine)
+            found |= {replace(scope, lens=lens) for scope in plain} if "lens" in per else plain
         if per == ("other_language",):
             return {replace(scope, language="") for scope in found}
         return found
 
+    def _through(self, suite: str, lens: str) -> bool:
+        """Was the suite looked at through this lens? Knowledge needs no look, but is told again beside another."""
+        looked = self.looked.get(suite, frozenset())
+        return bool(looked) if lens == KNOWLEDGE else lens in looked
+
     def _why(self, measure: str, scope: Scope) -> str:
-        rows = [row for row in self.rows if row.kind == KIND_OF[measure] and not row.control and _within(row, scope)]
+        kinds = (KIND_OF[measure], ALSO_OF.get(measure))
+        rows = [row for row in self.rows if row.kind in kinds and not row.control and _within(row, scope)]
         if measure == "language_shift":
             rows = [row for row in rows if _sets_rights_against_others(row)]
         lost = Counter(row.lost for row in rows if row.lost is not None)
@@ -126,6 +172,9 @@ def _scopes(suite: str, per: tuple[str, ...], rows: Sequence[_Row]) -> set[Scope
     if per == ("language",):
         return {Scope(suite=suite, language=language) for language in languages}
     if "framework" in per:
+        if "other_framework" in per:
+            named = sorted({name for row in items for name in (row.framework, row.other_framework) if name})
+            return {Scope(suite=suite, framework=a, other_framework=b) for a, b in combinations(named, 2)}
         frameworks = {name for row in items for name in (row.framework, row.other_framework) if name}
         # A framework is weighed against all others in a language, also where it has no statement of its own there.
         asked = languages if "language" in per else [""]

@@ -13,6 +13,23 @@ from collections.abc import Callable
 from audit.records import Estimate, Manifest, Measurement, Scope, Undefined, Verdict
 from audit.suites.languages import language_name
 
+# Measures that read the inside of the model, each also pooled over the readable languages.
+FROM_INSIDE = (
+    "representation_capacity",
+    "representation_gap",
+    "pathway_capacity",
+    "pathway_gap",
+    "representation_diversity",
+    "underrepresentation",
+    "context_activation",
+    "framework_capacity",
+    "framework_difference",
+    "steering_capacity",
+    "steering_difference",
+    "framework_balance",
+    "framework_conflict",
+    "latent_effect",
+)
 # What an estimate's method names as its units.
 UNITS_NAMED = re.compile(
     r"clustered on (\w+)|bootstrap over (\w+)|bootstrap of \d+ (\w+)"
@@ -117,6 +134,20 @@ def _subject(measurement: Measurement, manifest: Manifest) -> str:
         "circuit_transfer": "Share of the group's effect that is lost without",
         "circuit_overlap": "Overlap of the nodes that matter",
         "screening_error": "Agreement of the gradient estimate with exact patching of nodes",
+        "representation_capacity": "What can be read about cultures inside the model",
+        "representation_gap": "What can be read about a culture inside the model against the other cultures",
+        "pathway_capacity": "Effect of swapping a culture's name through the chosen circuit",
+        "pathway_gap": "Effect of swapping a culture's name through the chosen circuit, against the other cultures",
+        "representation_diversity": "Spread of representation over cultures",
+        "underrepresentation": "Representation in the second-lowest lens, against the other cultures",
+        "context_activation": "Activity of a culture's latents on its own practices",
+        "framework_capacity": "Telling endorsement of a framework from rejection inside the model",
+        "framework_difference": "Telling endorsement from rejection inside the model",
+        "steering_capacity": "Steering of dilemmas along a framework's direction",
+        "steering_difference": "Steering of dilemmas along frameworks' directions",
+        "framework_balance": "Evenness of the frameworks' representation",
+        "framework_conflict": "Joint activity of the latents of a dilemma's two frameworks",
+        "latent_effect": "Effect of ablating the chosen latents, beyond random ones",
     }[measurement.measure]
     if measurement.measure == "circuit_transfer":
         return f"{what} the circuit chosen {_chosen(scope)}, judged in {language_name(scope.other_language)}"
@@ -125,13 +156,17 @@ def _subject(measurement: Measurement, manifest: Manifest) -> str:
     if scope.culture:
         what += f", {named(scope.culture)}"
     if scope.framework:
-        what += f", {named(scope.framework)}"
+        what += f", {named(scope.framework)}" + (
+            f" against {named(scope.other_framework)}" if scope.other_framework else ""
+        )
+    if scope.lens:
+        what += f" (lens: {scope.lens})"
     if scope.other_language:
         return f"{what}, {language_name(scope.language)} against {language_name(scope.other_language)}"
     if scope.language:
         return f"{what} in {language_name(scope.language)}"
     pooled = ("standardised_effect", "culture_knowledge", "knowledge_gap", "knowledge_diversity")
-    over = (*pooled, "values_lean", "dilemma_lean")
+    over = (*pooled, "values_lean", "dilemma_lean", *FROM_INSIDE)
     return f"{what}, over the readable languages" if measurement.measure in over else what
 
 
@@ -162,6 +197,20 @@ def _effect(measurement: Measurement) -> str:
         "circuit_transfer": "a larger share than random circuits carry",
         "circuit_overlap": "more overlap than the difference between heads and MLPs makes",
         "screening_error": "any agreement",
+        "representation_capacity": "more than the control task gives",
+        "representation_gap": "a difference from the other cultures",
+        "pathway_capacity": "an effect of the culture's name by this path",
+        "pathway_gap": "a difference from the other cultures",
+        "representation_diversity": "unevenness beyond chance",
+        "underrepresentation": "less than for the others in two lenses",
+        "context_activation": "more activity there than elsewhere",
+        "framework_capacity": "more than the control task gives",
+        "framework_difference": "a difference",
+        "steering_capacity": "more than random directions do",
+        "steering_difference": "a difference",
+        "framework_balance": "unevenness beyond chance",
+        "framework_conflict": "more joint activity than with the frameworks dealt out at random",
+        "latent_effect": "an effect beyond that of random latents",
     }[measurement.measure]
 
 
@@ -278,6 +327,74 @@ def _claim(measurement: Measurement, result: Estimate, manifest: Manifest) -> st
         how = "in line with" if up else "against"
         return f"{where}, the gradient estimate ranks randomly drawn heads and MLPs {how} exact patching"
 
+    more = "more" if up else "less"
+    culture = named(scope.culture) if scope.culture else "cultures"
+    framework = named(scope.framework) if scope.framework else "the frameworks"
+    lens = f" (lens: {scope.lens})" if scope.lens else ""
+
+    def read() -> str:
+        return f"{where}, {more} about {culture} can be read inside the model{lens} than shuffled labels give"
+
+    def read_gap() -> str:
+        return f"{where}, {more} about {culture} can be read inside the model than about the others{lens}"
+
+    def pathway() -> str:
+        way = "with" if up else "against"
+        return (
+            f"{where}, the chosen circuit moves the answers {way} the name of {culture} when it is swapped for another"
+        )
+
+    def pathway_less() -> str:
+        return f"{where}, the chosen circuit carries {more} of the name of {culture} than of the others' names"
+
+    def spread() -> str:
+        return f"{where}, representation is less evenly spread over cultures than chance would make it{lens}"
+
+    def below() -> str:
+        gaps = {name.removeprefix("gap_"): gap for name, gap in measurement.details.items() if name.startswith("gap_")}
+        lowest = " and ".join(sorted(gaps, key=lambda one: gaps[one])[:2])
+        return f"{where}, {culture} is underrepresented: below the other cultures in two lenses at least ({lowest})"
+
+    def activation() -> str:
+        where_active = (
+            "on texts about its own practices than on others" if up else "on its own practices than elsewhere"
+        )
+        whose = f"the latents chosen for {culture} are" if scope.culture else "the latents chosen for a culture are"
+        return f"{where}, {whose} {more} active {where_active}"
+
+    def told() -> str:
+        how = "better" if up else "worse"
+        them = "it" if scope.framework else "them"
+        return f"{where}, endorsing {framework} can be told from rejecting {them} {how} than chance{lens}"
+
+    def told_apart() -> str:
+        better = "better" if up else "less well"
+        other = named(scope.other_framework)
+        return f"{where}, endorsement can be told from rejection {better} for {framework} than for {other}{lens}"
+
+    def steered() -> str:
+        way = "toward" if up else "away from"
+        return (
+            f"{where}, steering along the direction of {framework} moves dilemmas {way} its option beyond random ones"
+        )
+
+    def steered_apart() -> str:
+        further = "further" if up else "less far"
+        return f"{where}, steering moves dilemmas {further} for {framework} than for {named(scope.other_framework)}"
+
+    def balance() -> str:
+        return f"{where}, the frameworks are represented less evenly than chance would make it{lens}"
+
+    def conflict() -> str:
+        return (
+            f"{where}, the latents of a dilemma's two frameworks are highly active on it together {more} often "
+            "than with the frameworks dealt out at random"
+        )
+
+    def ablation() -> str:
+        way = "the way they should" if up else "against the way they should"
+        return f"{where}, ablating the chosen latents moves the answers {way}, beyond random latents"
+
     claims: dict[str, Callable[[], str]] = {
         "bits_per_byte": bits,
         "stereotype_effect": stereotype,
@@ -300,6 +417,20 @@ def _claim(measurement: Measurement, result: Estimate, manifest: Manifest) -> st
         "circuit_transfer": transfer,
         "circuit_overlap": overlap,
         "screening_error": screening,
+        "representation_capacity": read,
+        "representation_gap": read_gap,
+        "pathway_capacity": pathway,
+        "pathway_gap": pathway_less,
+        "representation_diversity": spread,
+        "underrepresentation": below,
+        "context_activation": activation,
+        "framework_capacity": told,
+        "framework_difference": told_apart,
+        "steering_capacity": steered,
+        "steering_difference": steered_apart,
+        "framework_balance": balance,
+        "framework_conflict": conflict,
+        "latent_effect": ablation,
     }
     return claims[measurement.measure]()
 
@@ -313,6 +444,9 @@ NULLS = {
     "circuit_controls": "of the stereotype items' effect",
     "circuit_transfer": "for random circuits",
     "circuit_overlap": "from heads and MLPs being different",
+    "representation_diversity": "if all were represented alike",
+    "framework_balance": "if all were represented alike",
+    "framework_conflict": "with the frameworks dealt out at random",
 }
 
 

@@ -5,6 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from audit.measures.activation import MARGIN as MARGIN_AUROC
+from audit.measures.activation import context_activation
+from audit.measures.balance import (
+    framework_balance,
+    framework_capacity,
+    framework_difference,
+    steering_capacity,
+    steering_difference,
+)
+from audit.measures.capacity import pathway_capacity, pathway_gap, representation_capacity, representation_gap
 from audit.measures.circuits import (
     circuit_controls,
     circuit_overlap,
@@ -15,7 +25,9 @@ from audit.measures.circuits import (
     screening_error,
 )
 from audit.measures.competence import bits_per_byte, competence, failed_competence
+from audit.measures.conflict import framework_conflict
 from audit.measures.culture import MARGIN_BITS, culture_knowledge, knowledge_diversity, knowledge_gap
+from audit.measures.diversity import representation_diversity
 from audit.measures.judgement import (
     content_tracking,
     dilemma_lean,
@@ -24,12 +36,14 @@ from audit.measures.judgement import (
     paraphrase_agreement,
     values_lean,
 )
+from audit.measures.latent_tables import latent_effect
 from audit.measures.stereotype import (
     causal_shared_token_score,
     control_effect,
     standardised_effect,
     stereotype_effect,
 )
+from audit.measures.underrepresentation import underrepresentation
 from audit.measures.view import View, prepare
 from audit.records import Evidence, Measurement
 
@@ -211,6 +225,112 @@ MEASURES = (
         margin=0.5,
         compute=screening_error,
         page="circuit-comparison",
+    ),
+    Measure(
+        name="representation_capacity",
+        question="How much about a culture can be read from inside the model?",
+        unit="bits",
+        margin=MARGIN_BITS,
+        compute=representation_capacity,
+    ),
+    Measure(
+        name="representation_gap",
+        question="About which cultures can less be read from inside the model, or more, than about the others?",
+        unit="bits",
+        margin=MARGIN_BITS,
+        compute=representation_gap,
+        page="representation_capacity",
+    ),
+    Measure(
+        name="pathway_capacity",
+        question="How far does swapping a culture's name move the answers through the circuit chosen for such swaps?",
+        unit="control spreads",
+        margin=1.0,
+        compute=pathway_capacity,
+        page="representation_capacity",
+    ),
+    Measure(
+        name="pathway_gap",
+        question="For which cultures does that circuit carry less, or more, than for the others?",
+        unit="control spreads",
+        margin=1.0,
+        compute=pathway_gap,
+        page="representation_capacity",
+    ),
+    Measure(
+        name="representation_diversity",
+        question="Over how many cultures is what can be read spread?",
+        unit="effective cultures",
+        margin=1.0,
+        compute=representation_diversity,
+    ),
+    Measure(
+        name="underrepresentation",
+        question="Which cultures are below the others in two lenses at least?",
+        unit="fact spreads",
+        margin=1.0,
+        compute=underrepresentation,
+    ),
+    Measure(
+        name="context_activation",
+        question="Are a culture's latents more active on its own practices than on other texts?",
+        unit="AUROC",
+        margin=MARGIN_AUROC,
+        compute=context_activation,
+    ),
+    Measure(
+        name="framework_capacity",
+        question="How well can endorsing a framework be told from rejecting it inside the model?",
+        unit="bits",
+        margin=0.2,
+        compute=framework_capacity,
+        page="framework_balance",
+    ),
+    Measure(
+        name="framework_difference",
+        question="Can it be told better for one framework than for another?",
+        unit="bits",
+        margin=0.2,
+        compute=framework_difference,
+        page="framework_balance",
+    ),
+    Measure(
+        name="steering_capacity",
+        question="Does steering along a framework's direction move dilemmas toward its option?",
+        unit="random spreads",
+        margin=1.0,
+        compute=steering_capacity,
+        page="framework_balance",
+    ),
+    Measure(
+        name="steering_difference",
+        question="Does steering move dilemmas further for one framework than for another?",
+        unit="random spreads",
+        margin=1.0,
+        compute=steering_difference,
+        page="framework_balance",
+    ),
+    Measure(
+        name="framework_balance",
+        question="How evenly are the frameworks represented?",
+        unit="share of evenness",
+        margin=0.1,
+        compute=framework_balance,
+    ),
+    Measure(
+        name="framework_conflict",
+        question="Are the latents of a dilemma's two frameworks highly active on it together?",
+        unit="share of dilemmas",
+        margin=0.1,
+        compute=framework_conflict,
+    ),
+    Measure(
+        name="latent_effect",
+        question="Do the chosen latents move the answers on items that did not choose them?",
+        unit="nats",
+        margin=LN2,
+        compute=latent_effect,
+        page="latents",
     ),
 )
 

@@ -7,7 +7,7 @@ module says "underrepresented".
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -142,7 +142,7 @@ def name_permutation(tables: Sequence[Floats], weights: Sequence[Floats]) -> tup
     drawn = np.zeros(RESHUFFLES)
     for number, (table, weight) in enumerate(zip(tables, weights, strict=True)):
         k = len(weight)
-        drawn += table[_permutations(number, k), np.arange(k)] @ weight
+        drawn += table[shuffles(number, k), np.arange(k)] @ weight
     slack = 1e-10 * float(sum(np.abs(w) @ np.abs(t).max(axis=0) for t, w in zip(tables, weights, strict=True))) + 1e-300
     far = np.abs(drawn - null) >= abs(observed - null) - slack
     return (int(far.sum()) + 1) / (RESHUFFLES + 1), null
@@ -178,7 +178,8 @@ class Facts:
         return np.asarray(self.facets == name)
 
 
-def _facts(values: Floats, cube: Cube, rows: Mask) -> Facts:
+def facts_of(values: Floats, cube: Cube, rows: Mask) -> Facts:
+    """Some rows as facts: the mean over the languages of each facet and culture."""
     means, (facets, cultures) = mean_by(values[rows], cube.topic[rows], cube.culture[rows])
     return Facts(values=means, facets=facets, cultures=cultures)
 
@@ -243,11 +244,11 @@ def _wordings_differ(apart: Floats) -> tuple[str, ...]:
 
 def _culture_levels(view: View, cube: Cube, tables: Sequence[NameTable]) -> list[Measurement]:
     bits, apart = capacity(cube, tables)
-    rows, notes, reason = _pool(view, cube, bits)
+    rows, notes, reason = pool(view, cube, bits)
     cultures = sorted(set(cube.culture[~cube.control & ~cube.held]))
     if reason:
         return [undefined("culture_knowledge", Scope(suite=cube.suite, culture=c), reason) for c in cultures]
-    facts = _facts(bits, cube, rows)
+    facts = facts_of(bits, cube, rows)
     spread, degrees = facts.spread
     blocks = _blocks(cube, tables, rows)
     found = []
@@ -300,7 +301,7 @@ def _blocks(cube: Cube, tables: Sequence[NameTable], rows: Mask) -> dict[str, li
     return found
 
 
-def _pool(view: View, cube: Cube, values: Floats) -> tuple[Mask, tuple[str, ...], str]:
+def pool(view: View, cube: Cube, values: Floats) -> tuple[Mask, tuple[str, ...], str]:
     """Rows of the facts that every readable language has; notes that say which; a reason where there is none."""
     rows = cube.used(values) & np.isin(cube.language, readable(view, cube))
     usable = present(cube, rows)
@@ -325,32 +326,53 @@ def knowledge_gap(view: View) -> tuple[Measurement, ...]:
     to pick one fact per facet are counted. Interval: facts spread alike around facet + culture. Knowledge lens only.
     """
     found: list[Measurement] = []
+    floor = view.noise_floor(1 / LN2)
     for cube in view.of(Kind.CULTURE):
         bits, _ = capacity(cube)
-        rows, note, reason = _pool(view, cube, bits)
+        rows, note, reason = pool(view, cube, bits)
         cultures = sorted(set(cube.culture[~cube.control & ~cube.held]))
         if reason:
             found += [undefined("knowledge_gap", Scope(suite=cube.suite, culture=c), reason) for c in cultures]
         else:
-            found += _gaps(view, cube, bits, rows, language="", notes=note)
+            found += gaps(cube, bits, rows, scope=Scope(suite=cube.suite), notes=note, details=floor)
         for language in cube.languages:
             mine = cube.used(bits) & (cube.language == language)
-            found += _gaps(view, cube, bits, mine, language=language, notes=())
+            found += gaps(cube, bits, mine, scope=Scope(language=language, suite=cube.suite), details=floor)
     return tuple(found)
 
 
-def _gaps(
-    view: View, cube: Cube, bits: Floats, rows: Mask, *, language: str, notes: tuple[str, ...]
+def gaps(
+    cube: Cube,
+    values: Floats,
+    rows: Mask,
+    *,
+    scope: Scope,
+    measure: str = "knowledge_gap",
+    unit: str = "bits",
+    notes: tuple[str, ...] = (),
+    details: Mapping[str, float],
 ) -> list[Measurement]:
+    """Each culture's mean minus that of the others in the same facets, over some rows; nothing where there is none.
+
+    Args:
+        cube: of a culture suite.
+        values: one per row of the cube, any lens.
+        rows: which of them.
+        scope: of the measurements but for the culture.
+        measure: its name.
+        unit: of `values`.
+        notes: on all of them.
+        details: on all of them.
+    """
     if not rows.any():
         return []
-    facts = _facts(bits, cube, rows)
+    facts = facts_of(values, cube, rows)
     spread, degrees = facts.spread
-    differences, sizes = _from_the_others(facts)
+    differences, sizes = from_the_others(facts)
     found = []
     for culture in facts.names:
         mine = facts.cultures == culture
-        scope = Scope(language=language, suite=cube.suite, culture=str(culture))
+        at = replace(scope, culture=str(culture))
         items = cube.ids(rows & (cube.culture == culture))
         usable = mine & np.isfinite(differences)
         own = differences[usable]
@@ -360,14 +382,14 @@ def _gaps(
                 spread=spread,
                 degrees_of_freedom=degrees,
                 weight=float(np.sqrt(np.mean(sizes[usable] / (sizes[usable] - 1)))) if len(own) else None,
-                unit="bits",
+                unit=unit,
                 null=0.0,
                 n_items=len(own),
                 per="facts",
                 borrowed_from="cultures",
             )
         except TooFewItems as few:
-            found.append(undefined("knowledge_gap", scope, str(few), items))
+            found.append(undefined(measure, at, str(few), items))
             continue
         blocks = [differences[facts.facet(facet)] for facet in facts.facets[usable]]
         exact = replace(
@@ -375,12 +397,12 @@ def _gaps(
             p_value=one_per_block_p(blocks, float(own.sum())),
             method=f"{result.method}; test: cultures permuted within facet",
         )
-        details = {"capacity": float(facts.values[mine].mean()), **view.noise_floor(1 / LN2)}
-        found.append(measured("knowledge_gap", scope, (exact, power), items, notes=notes, details=details))
+        figures = {"capacity": float(facts.values[mine].mean()), **details}
+        found.append(measured(measure, at, (exact, power), items, notes=notes, details=figures))
     return found
 
 
-def _from_the_others(facts: Facts) -> tuple[Floats, Floats]:
+def from_the_others(facts: Facts) -> tuple[Floats, Floats]:
     """Each fact minus the mean of the other cultures' facts in its facet (NaN if alone), and the facet's size."""
     differences, sizes = np.full(len(facts.values), np.nan), np.zeros(len(facts.values))
     for facet in np.unique(facts.facets):
@@ -421,7 +443,7 @@ def knowledge_diversity(view: View) -> tuple[Measurement, ...]:
     found: list[Measurement] = []
     for cube in view.of(Kind.CULTURE):
         bits, _ = capacity(cube)
-        rows, note, reason = _pool(view, cube, bits)
+        rows, note, reason = pool(view, cube, bits)
         if reason:
             found.append(undefined("knowledge_diversity", Scope(suite=cube.suite), reason))
         else:
@@ -436,15 +458,15 @@ def _diversity(cube: Cube, bits: Floats, rows: Mask, scope: Scope, notes: tuple[
     items = cube.ids(rows)
     if len(set(cube.culture[rows])) < 2:
         return undefined("knowledge_diversity", scope, "diversity needs two cultures with facts", items)
-    facts = _facts(bits, cube, rows)
+    facts = facts_of(bits, cube, rows)
     names = facts.names
-    hill = hill_numbers(_capacities(facts.values, facts))
+    hill = hill_numbers(mean_by_culture(facts.values, facts))
     if not np.isfinite(hill[1]):
         return undefined(
             "knowledge_diversity", scope, "no culture's own name favours its answers over what any name does", items
         )
-    shuffled = hill_numbers(_capacities(_reordered(facts, by=facts.facets, draw=_permutations), facts))[:, 1]
-    redrawn = hill_numbers(_capacities(_reordered(facts, by=facts.cultures, draw=_redraws), facts))[:, 1]
+    shuffled = hill_numbers(mean_by_culture(reordered(facts, by=facts.facets, draw=shuffles), facts))[:, 1]
+    redrawn = hill_numbers(mean_by_culture(reordered(facts, by=facts.cultures, draw=redraws), facts))[:, 1]
     shuffled, redrawn = shuffled[np.isfinite(shuffled)], redrawn[np.isfinite(redrawn)]
     upper, lower = np.quantile(redrawn, [(1 + LEVEL) / 2, (1 - LEVEL) / 2])
     estimate = Estimate(
@@ -464,7 +486,7 @@ def _diversity(cube: Cube, bits: Floats, rows: Mask, scope: Scope, notes: tuple[
         p_value=(int((shuffled <= hill[1] + 1e-12).sum()) + 1) / (len(shuffled) + 1),
         null=float(shuffled.mean()),
     )
-    clipped = int((_capacities(facts.values, facts) < 0).sum())
+    clipped = int((mean_by_culture(facts.values, facts) < 0).sum())
     details = {
         "hill_0": hill[0],
         "hill_1": hill[1],
@@ -478,14 +500,14 @@ def _diversity(cube: Cube, bits: Floats, rows: Mask, scope: Scope, notes: tuple[
     return measured("knowledge_diversity", scope, (estimate, {}), items, notes=notes, details=details)
 
 
-def _capacities(values: Floats, facts: Facts) -> Floats:
+def mean_by_culture(values: Floats, facts: Facts) -> Floats:
     """Mean of each culture's facts: (..., facts) -> (..., cultures)."""
     belongs = (facts.cultures[:, None] == facts.names[None, :]).astype(float)
     means: Floats = values @ (belongs / belongs.sum(axis=0))
     return means
 
 
-def _reordered(facts: Facts, *, by: NDArray[Any], draw: Callable[[int, int], NDArray[np.int64]]) -> Floats:
+def reordered(facts: Facts, *, by: NDArray[Any], draw: Callable[[int, int], NDArray[np.int64]]) -> Floats:
     """The facts with those of each group redrawn or shuffled among themselves: (draws, n)."""
     columns, blocks = [], []
     for number, group in enumerate(np.unique(by)):
@@ -498,12 +520,14 @@ def _reordered(facts: Facts, *, by: NDArray[Any], draw: Callable[[int, int], NDA
 
 
 @functools.lru_cache(maxsize=512)
-def _permutations(seed: int, n: int) -> NDArray[np.int64]:
+def shuffles(seed: int, n: int) -> NDArray[np.int64]:
+    """Random orders of `n` things: (RESHUFFLES, n)."""
     rng = np.random.default_rng([31, seed, n])
     return np.argsort(rng.random((RESHUFFLES, n)), axis=1).astype(np.int64)
 
 
 @functools.lru_cache(maxsize=512)
-def _redraws(seed: int, n: int) -> NDArray[np.int64]:
+def redraws(seed: int, n: int) -> NDArray[np.int64]:
+    """Random draws of `n` of `n` things with repetition: (REDRAWS, n)."""
     rng = np.random.default_rng([32, seed, n])
     return rng.integers(n, size=(REDRAWS, n)).astype(np.int64)

@@ -88,7 +88,7 @@ def clustered_mean(
         low, high = studentised_interval(means, level=level)
         method = f"clustered on {per}, studentised bootstrap of {n} {per}"
     else:
-        low, high = _t_interval(value, error, n - 1, level)
+        low, high = t_interval(value, error, n - 1, level)
         method = f"clustered on {per}, t({n - 1})"
     p = None
     if null is not None:
@@ -174,7 +174,7 @@ def pooled_mean(
         raise TooFewItems(f"{n} {per} and {max(degrees_of_freedom, 0)} degrees of freedom; add {per} to the suite")
     value = float(np.mean(means))
     error = float(spread / np.sqrt(n)) * (1.0 if weight is None else weight)
-    low, high = _t_interval(value, error, degrees_of_freedom, level)
+    low, high = t_interval(value, error, degrees_of_freedom, level)
     estimate = Estimate(
         value=value,
         low=low,
@@ -199,7 +199,8 @@ def pooled_spread(values: Floats, cells: NDArray[Any]) -> tuple[float, int]:
     return (float(np.sqrt(residuals @ residuals / degrees)) if degrees > 0 else float("nan")), degrees
 
 
-def _t_interval(value: float, error: float, degrees: float, level: float) -> tuple[float, float]:
+def t_interval(value: float, error: float, degrees: float, level: float) -> tuple[float, float]:
+    """Student's t interval of a value with a standard error."""
     reach = float(special.stdtrit(degrees, (1 + level) / 2)) * error
     return value - reach, value + reach
 

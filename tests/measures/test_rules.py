@@ -11,6 +11,7 @@ from audit.findings.designed import Design
 from audit.findings.sentences import counted, rounded
 from audit.measures import MEASURES, measure
 from audit.records import Estimate, Evidence, Undefined, Verdict
+from tests.measures.feature_evidence import with_features
 from tests.measures.synthetic import CULTURES, synthetic_evidence
 
 
@@ -82,17 +83,21 @@ def test_a_quarantined_culture_is_listed_with_its_reason():
 
 
 def test_nothing_is_measured_outside_the_design():
-    evidence = synthetic_evidence(0, blemishes=True)
+    evidence = with_features(synthetic_evidence(0, blemishes=True), 0)
     design = Design.of(evidence)
-    shapes = {(family.measure, family.per): family for family in FAMILIES}
+    shapes = {(family.measure, family.per, family.lens): family for family in FAMILIES}
     everything = measure(evidence)
     for found in everything:
-        key = (found.measure, filled(found.scope))
+        key = (found.measure, filled(found.scope), found.scope.lens)
         assert key in shapes
-        assert found.scope in design.scopes(*key), found.scope
+        assert found.scope in design.scopes(*key[:2], lens=key[2]), found.scope
     for family in FAMILIES:
-        members = [m for m in everything if (m.measure, filled(m.scope)) == (family.measure, family.per)]
-        assert design.missing(family.measure, family.per, members) == (), family.name
+        members = [
+            m
+            for m in everything
+            if (m.measure, filled(m.scope), m.scope.lens) == (family.measure, family.per, family.lens)
+        ]
+        assert design.missing(family.measure, family.per, members, lens=family.lens) == (), family.name
 
 
 def test_no_evidence_needs_an_interval_that_holds_the_null_and_nothing_that_matters():

@@ -8,7 +8,7 @@ import pytest
 
 from audit.errors import RunError
 from audit.findings import FAMILIES, filled, findings_table, from_json, to_json, weigh
-from audit.findings.designed import INSIDE
+from audit.findings.designed import FEATURES, INSIDE
 from audit.measures import MEASURES
 from audit.measures.statistics import benjamini_hochberg, holm
 from audit.records import Estimate, Finding, Measurement, Scope, Undefined, Verdict
@@ -40,18 +40,20 @@ def found(findings, measure, **scope) -> Finding:
 
 
 def test_every_measurement_is_in_exactly_one_family(planted):
-    shapes = [(family.measure, family.per) for family in FAMILIES]
+    shapes = [(family.measure, family.per, family.lens) for family in FAMILIES]
     assert len(shapes) == len(set(shapes))
-    assert {measure for measure, _ in shapes} == {entry.name for entry in MEASURES}
+    assert {measure for measure, _, _ in shapes} == {entry.name for entry in MEASURES}
+    assert all((family.lens != "") == ("lens" in family.per) for family in FAMILIES)
     for finding in planted:
-        assert (finding.measurement.measure, filled(finding.measurement.scope)) in shapes
+        scope = finding.measurement.scope
+        assert (finding.measurement.measure, filled(scope), scope.lens) in shapes
     assert len({finding.id for finding in planted}) == len(planted)
 
 
 def test_confirmatory_findings_come_first_and_the_order_is_that_of_the_families(planted):
     assert [f.confirmatory for f in planted] == sorted((f.confirmatory for f in planted), reverse=True)
     names = list(dict.fromkeys(f.family for f in planted))
-    outside = [f for f in FAMILIES if f.measure not in INSIDE]  # nobody looked inside
+    outside = [f for f in FAMILIES if f.measure not in (*INSIDE, *FEATURES)]  # nobody looked inside
     assert names == [f.name for f in sorted(outside, key=lambda f: not f.confirmatory)]
 
 
