@@ -150,21 +150,23 @@ def trial(one: Trial, *, n_nodes: int) -> None:
 def self_test(found: SelfTest) -> None:
     """How well planted components were found, by plant and language; alarms where nothing was planted; the verdict."""
     line(f"{found.model}: {found.n_nodes} nodes; axes {', '.join(found.topics)}\n")
-    columns = ("planted", "nats", "language", "rise", "found", "rank", "rank alone", "AUROC", "alone", "others found")
     grid = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
-    for column in columns:
-        grid.add_column(column, justify="left" if column in ("planted", "language", "found") else "right")
+    for column in ("planted", "language", "found"):
+        grid.add_column(column, no_wrap=True)
+    for column in ("nats", "rise", "rank", "alone", "AUROC", "alone", "below", "above"):
+        grid.add_column(column, justify="right", no_wrap=True)
     for row in found.plants:
-        nats = "sham" if row.sham else f"{row.nats:g}"
+        nats = f"±{row.nats:g}" if row.sham else f"{row.nats:g}"
         ranks = (str(row.rank_twin), str(row.rank_alone), f"{row.auroc_twin:.3f}", f"{row.auroc_alone:.3f}")
         shown = ("", "", "", "") if row.sham else ranks
-        others = f"{row.n_below} below, {row.n_above} above"
+        others = (str(row.n_below), str(row.n_above))
         verdict = "yes" if row.found else "no"
-        grid.add_row(row.node, nats, language_name(row.language), f"{row.rise:+.2f}", verdict, *shown, others)
+        grid.add_row(row.node, language_name(row.language), verdict, nats, f"{row.rise:+.2f}", *shown, *others)
     out.print(grid)
     line("rise: of the mean effect, nats. found: its change differs from 0 (t over templates, Holm over nodes).")
     line("rank, AUROC: of the planted component's change among all nodes'; alone: without knowing the unplanted model.")
-    line("others: nodes below the planted one may bring it what it reads, nodes above may pass its effect on.\n")
+    line("below, above: other nodes found, which may bring the planted one what it reads, or pass its effect on.")
+    line("±: a sham, half of the templates pushed the other way; on average nothing is there.\n")
     grid = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
     grid.add_column("labels shuffled, nothing planted")
     for column in ("templates", "shuffles", "alarms"):
