@@ -54,9 +54,14 @@ def what_they_do_not_mean(case: Case) -> tuple[Block, ...]:
     if manifest.model.quantisation:
         limits.append(f"The weights are quantised ({manifest.model.quantisation}); the published weights may differ.")
     if any(suite.kind is Kind.CULTURE for suite in manifest.suites):
+        lenses = (
+            "a few lenses: knowledge of practices in the model's answers, and what can be read inside it about the same"
+            if len(case.evidence.capacities)
+            else "one lens only, knowledge of practices in the model's answers"
+        )
         limits.append(
-            "Cultures are seen through one lens only, knowledge of practices in the model's answers. Cultures are "
-            "wider than their answers, and countries are not cultures."
+            f"Cultures are seen through {lenses}. Cultures are wider than their answers, and countries are not "
+            "cultures."
         )
     if manifest.noise_floor is None:
         limits.append("No noise floor was measured, so very small effects may come from batch size and padding.")

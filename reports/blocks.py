@@ -109,13 +109,21 @@ class Quote:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Marked:
+    """Texts whose words have grounds of different strength; 0 is none, 3 the darkest and bold."""
+
+    title: str
+    lines: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]  # what the line is, and its words with their strength
+
+
+@dataclass(frozen=True, kw_only=True)
 class Group:
     """Blocks that stay together where a page allows."""
 
     blocks: tuple[Heading | Text | Bullets | Facts | Quote, ...]
 
 
-Block = Heading | Text | Bullets | Facts | Counts | Table | Plot | Picture | Quote | Group
+Block = Heading | Text | Bullets | Facts | Counts | Table | Plot | Picture | Quote | Marked | Group
 
 
 @dataclass(frozen=True, kw_only=True)

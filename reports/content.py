@@ -15,6 +15,7 @@ from reports.by_measure import appendix, checks, measure_sections
 from reports.case import Case
 from reports.circuits import circuit_pages
 from reports.colophon import exclusions, licences, provenance, reproduction, run_manifest
+from reports.features import feature_pages
 from reports.summary import front, summary
 
 
@@ -48,6 +49,7 @@ def report(
             *checks(case),
             *measure_sections(case),
             *circuit_pages(case),
+            *feature_pages(case),
             *evidence_pages(case, confirmatory=True, title="The items behind the findings"),
             *what_they_do_not_mean(case),
             *methods(case),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from audit.records import Verdict
-from reports.blocks import Block, Bullets, Counts, Document, Facts, Heading, Picture, Plot, Quote, Table, Text
+from reports.blocks import Block, Bullets, Counts, Document, Facts, Heading, Marked, Picture, Plot, Quote, Table, Text
 from reports.charts import COLOURS, GREY, HAIR, INK, domain, drawing, pieces, vector
 from reports.text import BOLD, REGULAR, markup, register_faces
 
@@ -23,6 +23,7 @@ WIDTH = 595.28 - 2 * MARGIN
 HEIGHT = 841.89 - 2 * MARGIN - 22
 SHORT_TABLE = 14  # rows; a table no longer than this stays on one page
 MOST_PASSES = 6
+GROUNDS = ("", "#E1ECF5", "#B4D1E7", "#7FB2D6")  # of words, by strength; all leave dark letters readable
 
 
 def render(document: Document) -> bytes:
@@ -218,6 +219,8 @@ class _Setter:
             return self._picture(block)
         if isinstance(block, Quote):
             return [self._quote(block), Spacer(1, 6)]
+        if isinstance(block, Marked):
+            return [KeepTogether([self._marked(block), Spacer(1, 8)])]
         return [KeepTogether([f for inner in block.blocks for f in self._set(inner)])]
 
     def _paragraph(self, text: str, style: str) -> Any:
@@ -309,8 +312,16 @@ class _Setter:
         return self._plots[id(block)]
 
     def _quote(self, block: Quote) -> Any:
-        rows = [[self._paragraph(block.title, "quote-title"), ""]]
-        rows += [[self._paragraph(name, "label"), self._paragraph(words, "quote")] for name, words in block.lines]
+        rows = [[self._paragraph(name, "label"), self._paragraph(words, "quote")] for name, words in block.lines]
+        return self._words(block.title, rows)
+
+    def _marked(self, block: Marked) -> Any:
+        rows = [[self._paragraph(name, "label"), self._raw(_grounds(runs), "quote")] for name, runs in block.lines]
+        return self._words(block.title, rows)
+
+    def _words(self, title: str, lines: list[list[Any]]) -> Any:
+        """Words of items under a title, with a line beside them."""
+        rows = [[self._paragraph(title, "quote-title"), ""], *lines]
         style = [
             ("SPAN", (0, 0), (1, 0)),
             ("LINEBEFORE", (0, 0), (0, -1), 1.6, ACCENT),
@@ -344,6 +355,20 @@ def _column_widths(block: Table) -> list[float]:
     if excess <= 0 or sum(spare) <= 0:
         return [w * WIDTH / sum(widths) for w in widths]
     return [w - excess * s / sum(spare) for w, s in zip(widths, spare, strict=True)]
+
+
+def _grounds(runs: Sequence[tuple[str, int]]) -> str:
+    """Paragraph markup of words on their grounds; spaces before and after a word have none."""
+    parts = []
+    for words, strength in runs:
+        bare = words.strip()
+        before, after = words[: len(words) - len(words.lstrip())], words[len(words.rstrip()) :] if bare else ""
+        marked = markup(bare)
+        if strength and bare:
+            marked = f'<font backColor="{GROUNDS[strength]}">{marked}</font>'
+            marked = f"<b>{marked}</b>" if strength == len(GROUNDS) - 1 else marked
+        parts.append(f"{markup(before)}{marked}{markup(after)}")
+    return "".join(parts)
 
 
 def _null_text(block: Plot) -> str:

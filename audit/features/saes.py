@@ -2,7 +2,7 @@
 
 The place is always the residual stream after a decoder layer (`adapter.layers[layer]`'s output). Activations come from
 the audited model itself, never from TransformerLens' copy of it. Leading special tokens are never read: their
-activations are ten times larger than all others and say nothing about the text.
+activations are ten times those of ordinary tokens and say nothing about the text.
 """
 
 from __future__ import annotations

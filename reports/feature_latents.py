@@ -1,0 +1,242 @@
+"""Pages on SAE latents: what their activity goes with, which languages share them, which texts activate them."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from audit.records import Kind
+from audit.suites.languages import language_name
+from reports import feature_charts
+from reports.blocks import Block, Column, Heading, Marked, Picture, Table, Text
+from reports.case import Case
+from reports.circuit_charts import percent, rows_of
+from reports.feature_tables import NO_NUMBER, NOT_INTERPRETABLE, Features, Looked, names_of, runs_of
+from reports.items import Wordings
+from reports.words import listed, number
+
+MOST_COMBINATIONS = 12
+KIND_WORDS = {
+    "language-specific": "language",
+    "content-specific": "content",
+    "mixed": "mixed",
+    "neither": "neither",
+}
+
+
+def latent_pages(case: Case, found: Features) -> tuple[Block, ...]:
+    """What the run shows of latents, in suites of cultures and of values."""
+    return (*_kinds(found), *_sharing(found), *_contexts(case, found))
+
+
+def _no_latents(found: Features) -> str:
+    why = "there was no SAE" if not len(found.quality) else "no latent was active on this suite's texts"
+    return f"Nobody looked at latents: {why}."
+
+
+def _kinds(found: Features) -> tuple[Block, ...]:
+    suites = found.of(Kind.CULTURE, Kind.VALUES)
+    if not suites:
+        return ()
+    blocks: list[Block] = [Heading(text="What the activity of latents goes with", level=2)]
+    known = [one for one in suites if len(one.kinds)]
+    if not known:
+        return (*blocks, Text(text=_no_latents(found)))
+    text = (
+        "Each latent that is active on a suite's texts is sorted by what its activity varies with: the language of "
+        "the text, its content (which culture, which framework) whatever the language, both, or neither. The narrow "
+        "dark bar: how many go with content at p below 0.05; the orange stroke: how many would by chance, as labels "
+        "dealt out anew show. A kind is partly defined by that p, so only the first row compares the two fairly."
+    )
+    panels, tables = {}, []
+    for one in known:
+        for layer in sorted({int(layer) for layer in one.kinds["layer"]}):
+            of, where = one.kinds[one.kinds["layer"] == layer], f"{one.suite}, layer {layer}"
+            panels[where] = _kind_rows(of)
+            tables.append(_kinds_table(where, panels[where], of))
+    draw = functools.partial(_draw_kinds, panels)
+    blocks += [Text(text=text), Picture(draw=draw, alt=_kinds_alt(panels)), *tables]
+    return tuple(blocks)
+
+
+def _kind_rows(kinds: pd.DataFrame) -> pd.DataFrame:
+    rows = kinds[["kind", "n", "with_content", "by_chance"]].assign(kind=kinds["kind"].map(KIND_WORDS))
+    total = {name: rows[name].sum() for name in ("n", "with_content", "by_chance")}
+    return pd.concat([pd.DataFrame([{"kind": "all", **total}]), rows], ignore_index=True)
+
+
+def _draw_kinds(panels: Mapping[str, pd.DataFrame], width: float) -> Any:
+    return feature_charts.kinds(panels, width=width)
+
+
+def _kinds_alt(panels: Mapping[str, pd.DataFrame]) -> str:
+    told = []
+    for where, table in panels.items():
+        every = table.iloc[0]
+        told.append(
+            f"{where}: {int(every['n'])} latents, {int(every['with_content'])} go with content, "
+            f"{number(every['by_chance'], decimals=1)} would by chance"
+        )
+    return (
+        f"Shows how many latents are of each kind ({'; '.join(told)}). Does not show a test: all latents are judged on "
+        "the same few templates and err together."
+    )
+
+
+def _kinds_table(where: str, rows: pd.DataFrame, kinds: pd.DataFrame) -> Table:
+    columns = (
+        Column(title=f"Goes with ({where})", width=3.0),
+        Column(title="Latents", width=1.2, align="right"),
+        Column(title="Share of variance by content", width=2.2, align="right"),
+        Column(title="the same, permuted labels", width=2.2, align="right"),
+        Column(title="p < 0.05", width=1.2, align="right"),
+        Column(title="by chance", width=1.2, align="right"),
+    )
+    shares = {KIND_WORDS[row.kind]: (row.share_content, row.permuted_content) for row in rows_of(kinds)}
+    shares["all"] = (_over_all(kinds, "share_content"), _over_all(kinds, "permuted_content"))
+    cells = tuple(
+        (
+            row.kind,
+            str(int(row.n)),
+            *map(_share, shares[row.kind]),
+            str(int(row.with_content)),
+            number(float(row.by_chance), decimals=1),
+        )
+        for row in rows_of(rows)
+    )
+    return Table(columns=columns, rows=cells)
+
+
+def _over_all(kinds: pd.DataFrame, name: str) -> float:
+    """Mean over all latents, from the means over kinds."""
+    known = kinds[kinds[name].notna() & (kinds["n"] > 0)]
+    return float((known[name] * known["n"]).sum() / known["n"].sum()) if len(known) else math.nan
+
+
+def _share(value: float) -> str:
+    return percent(value) if math.isfinite(value) else NO_NUMBER
+
+
+def _sharing(found: Features) -> tuple[Block, ...]:
+    suites = [one for one in found.of(Kind.CULTURE, Kind.VALUES) if len(one.sharing)]
+    if not suites:
+        return ()
+    text = (
+        "One column is a set of languages (dark dots): the bar above counts the latents that are active on at least a "
+        "tenth of the texts in just these languages, the narrow dark bar those of them that go with content. Many dots "
+        "under the tallest bars: languages share latents; single dots: each has its own."
+    )
+    blocks: list[Block] = [Heading(text="Which languages share latents", level=2), Text(text=text)]
+    for one in suites:
+        combinations = _combinations(one)
+        shown, left = combinations[:MOST_COMBINATIONS], ""
+        if len(combinations) > len(shown):
+            rest = combinations[MOST_COMBINATIONS:]
+            left = f" Not drawn: {len(rest)} rarer sets with {int(rest['n'].sum())} latents."
+        names = tuple(map(language_name, one.languages))
+        marked = tuple(language_name(code) for code in one.languages if code in found.unread)
+        draw = functools.partial(_draw_shared, shown, names, marked)
+        blocks.append(Picture(draw=draw, alt=_sharing_alt(one, combinations, marked) + left))
+    return tuple(blocks)
+
+
+def _combinations(one: Looked) -> pd.DataFrame:
+    """Sets of languages with names instead of codes, the commonest first."""
+    members = [tuple(language_name(code) for code in codes.split(",") if code) for codes in one.sharing["languages"]]
+    held = pd.Series(members, index=one.sharing.index, dtype=object)
+    return one.sharing.assign(members=held).sort_values("n", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def _draw_shared(shown: pd.DataFrame, names: Sequence[str], marked: Sequence[str], width: float) -> Any:
+    return feature_charts.shared(shown, languages=names, marked=marked, width=width)
+
+
+def _sharing_alt(one: Looked, combinations: pd.DataFrame, marked: Sequence[str]) -> str:
+    total, most = int(combinations["n"].sum()), len(one.languages)
+
+    def count(n_languages: int) -> int:
+        return int(combinations.loc[combinations["n_languages"] == n_languages, "n"].sum())
+
+    hatched = f" Hatched: not interpretable ({listed(marked)})." if marked else ""
+    return (
+        f"Shows in which languages latents are active together ({one.suite}): of {total} latents {count(most)} in all "
+        f"{most} languages, {count(1)} in one only, {count(0)} in none often enough.{hatched} Does not show that a "
+        "shared latent means the same in each language."
+    )
+
+
+# --- texts ----------------------------------------------------------------------------------------
+
+
+def _contexts(case: Case, found: Features) -> tuple[Block, ...]:
+    suites = found.of(Kind.CULTURE, Kind.VALUES)
+    if not any(len(one.kinds) for one in suites):
+        return ()
+    head = Heading(text="Texts that activate a latent most", level=2)
+    known = [one for one in suites if len(one.contexts)]
+    if not known:
+        return (head, Text(text="No latent was chosen for a culture or framework, so there are no texts to show."))
+    text = (
+        "For a few latents, those whose activity goes with content farthest beyond chance (one per culture or "
+        "framework), the texts on which they are most active. Darker ground: more active at that word; bold: strongest "
+        "third. What a latent was chosen for is a statistic of this suite; whether it means that is for the reader to "
+        "judge, and for other texts to test."
+    )
+    wordings = Wordings.of(case.evidence)
+    blocks: list[Block] = [head, Text(text=text)]
+    for one in known:
+        for (_, _), table in one.contexts.groupby(["layer", "latent"], sort=False):
+            blocks.append(_latent(case, found, one, table, wordings))
+    return tuple(blocks)
+
+
+def _latent(case: Case, found: Features, one: Looked, table: pd.DataFrame, wordings: Wordings) -> Marked:
+    first = table.iloc[0]
+    targets = [name for name in str(first["chosen_for"]).split(",") if name]
+    names = names_of(case, targets)
+    title = (
+        f"Latent {int(first['latent'])} · {one.suite} · chosen for {listed(names[name] for name in targets)} · goes "
+        f"with {KIND_WORDS.get(str(first['kind']), str(first['kind']))} · share of variance by content "
+        f"{_share(float(first['share_content']))} (permuted labels {_share(float(first['permuted_content']))})"
+    )
+    actives = [active for tokens in table["tokens"] for _, active in tokens if active is not None]
+    largest = max([a for a in actives if math.isfinite(a)], default=0.0)
+    lines: list[tuple[str, tuple[tuple[str, int], ...]]] = []
+    for row in rows_of(table.sort_values("rank", kind="stable")):
+        name = language_name(row.language) + (f" ({NOT_INTERPRETABLE})" if row.language in found.unread else "")
+        label = f"{int(row.rank)}. {name} · {number(float(row.activation), decimals=1)}"
+        if one.suite in wordings.closed or not row.tokens:
+            lines.append((label, ((f"{row.item}: the text is not kept; its licence may forbid copies.", 0),)))
+            continue
+        runs = runs_of(row.tokens, largest=largest, can_draw=case.can_draw)
+        lines.append((label, runs or ((_not_drawn(row), 0),)))
+        if row.language != "en":
+            lines += _gloss(case, one, row, wordings)
+    return Marked(title=case.spelled_out(title), lines=tuple(lines))
+
+
+def _not_drawn(row: Any) -> str:
+    known = [(active, i) for i, (_, active) in enumerate(row.tokens, start=1) if active is not None]
+    strongest = max(known, key=lambda pair: (pair[0], -pair[1]))[1] if known else 0
+    at = f", most active at the {_ordinal(strongest)} of {len(row.tokens)} tokens" if strongest else ""
+    return f"Original not drawn here, for its script needs shaping: item {row.item} in the table “contexts”{at}."
+
+
+def _ordinal(n: int) -> str:
+    ending = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{ending}"
+
+
+def _gloss(case: Case, one: Looked, row: Any, wordings: Wordings) -> list[tuple[str, tuple[tuple[str, int], ...]]]:
+    """The English item of the same id, where the run has it."""
+    items = case.evidence.items
+    mine = items[(items["suite"] == one.suite) & (items["item"] == row.item)]
+    culture = str(mine["culture"].iloc[0]) if len(mine) else ""
+    asked = wordings.lines(one.suite, row.item, "en", culture=culture) or ()
+    side = str(row.context).split("/")[0]
+    words = next((text for context, text in asked if context == side), asked[0][1] if asked else "")
+    return [("English item", ((words, 0),))] if words and case.can_draw(words) else []

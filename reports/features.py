@@ -1,0 +1,392 @@
+"""What can be read inside the model about cultures and frameworks: the pages of features."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from audit.measures.feature_tables import UNITS, WELL_RECONSTRUCTED
+from audit.records import Estimate, Kind
+from audit.suites.languages import language_name
+from reports import feature_charts
+from reports.blocks import Block, Column, Facts, Heading, Picture, Table, Text
+from reports.case import APPENDIX, Case
+from reports.circuit_charts import percent, rows_of
+from reports.feature_findings import weighed_pages
+from reports.feature_latents import latent_pages
+from reports.feature_tables import (
+    NO_NUMBER,
+    Features,
+    Looked,
+    columns_of,
+    features_of,
+    has_tables,
+    map_cells,
+    names_of,
+    of_measure,
+    target_order,
+    titled,
+)
+from reports.words import decimals_for, interval, listed, number
+
+TITLE = "Inside the model: cultures and frameworks"
+ASKED = (Kind.CULTURE, Kind.VALUES, Kind.DILEMMA)
+PROFILE_UP_TO = 2.0
+LENS_WORDS = {
+    "knowledge": "Knowledge: answers",
+    "probe": "Probe: the model's states",
+    "latents": "Latents: the SAE's part of them",
+    "pathway": "Pathway: swapping the name",
+    "steering": "Steering: pushing the answer",
+}
+
+
+def feature_pages(case: Case) -> tuple[Block, ...]:
+    """The section on features; empty where the run has no suite that features are looked at for."""
+    suites = [suite for suite in case.evidence.manifest.suites if suite.kind in ASKED]
+    if not suites:
+        return ()
+    if not has_tables(case.evidence):
+        return (Heading(text=TITLE, level=1), Text(text=f"Nobody looked: {_why_not(case)}."))
+    found = features_of(case.evidence)
+    return (
+        Heading(text=TITLE, level=1, new_page=True),
+        *_lead(found),
+        *_instrument(case, found),
+        *_capacity(case, found),
+        *_diversity(found),
+        *_balance(case, found),
+        *latent_pages(case, found),
+        *weighed_pages(case, found),
+    )
+
+
+def _why_not(case: Case) -> str:
+    sae = case.evidence.manifest.settings.get("sae")
+    if sae is None:
+        return "the run does not say that features were asked for"
+    if sae == "none":
+        return "the run was made without features (--sae none)"
+    return f"the run asked for features (--sae {case.spelled_out(str(sae))}), but its tables of them are empty"
+
+
+def _lead(found: Features) -> tuple[Block, ...]:
+    rows = [
+        (
+            "Probe",
+            "A small program that sees only the model's inner state at one layer and has to say which culture, or "
+            "endorsing or rejecting, a text is about. It learns on some templates and is judged on others. Its "
+            "success is counted in bits, above what it makes of shuffled labels.",
+        ),
+        (
+            "Latents",
+            "A sparse autoencoder (SAE) writes that inner state as a sum of a few directions out of thousands, its "
+            "latents. The same probe is given nothing but those.",
+        ),
+        (
+            "Labels",
+            "The label of a latent is a hypothesis: it says on which of these texts the latent was active, not what "
+            "the latent means to the model. A culture is not a vector, and here a culture is a handful of facts.",
+        ),
+        (
+            "What it says not",
+            "What can be read inside is not what the model says, and not harm by itself. What cannot be read by a "
+            "linear probe at one layer may still be there. Estimates with intervals and verdicts stand in the sections "
+            f"of the measures and in “{APPENDIX}”; here are pictures.",
+        ),
+    ]
+    barred = [language_name(code) for code in found.languages if code in found.unread]
+    if barred:
+        said = (
+            f"Not interpretable: {listed(barred)}. Whether the model reads them was not shown, so what is found or not "
+            "found there says nothing; pictures show them hatched."
+        )
+        rows.append(("Languages", said))
+    lead = "How much can be read inside the model about each culture and each value framework, and in which languages?"
+    return (Text(text=lead, style="lead"), Facts(rows=tuple(rows)))
+
+
+# --- the SAE --------------------------------------------------------------------------------------
+
+
+def _instrument(case: Case, found: Features) -> tuple[Block, ...]:
+    blocks: list[Block] = [Heading(text="The instrument: how well the SAE reads each language", level=2)]
+    if not len(found.quality):
+        return (*blocks, Text(text=f"Nobody looked through an SAE: {_why_no_sae(case)}."))
+    for _, table in found.quality.groupby(["sae", "layer"], sort=False):
+        blocks += _one_sae(case, table)
+    return tuple(blocks)
+
+
+def _why_no_sae(case: Case) -> str:
+    if case.evidence.manifest.settings.get("sae") == "bundled":
+        return (
+            "none comes with the package for this model, so probes and steering read the model's own states and there "
+            "are no latents"
+        )
+    return "its table is empty in this run"
+
+
+def _one_sae(case: Case, table: pd.DataFrame) -> list[Block]:
+    name, layer = str(table["sae"].iloc[0]), int(table["layer"].iloc[0])
+    dead = float(table["dead_share"].iloc[0])
+    told = f"{percent(dead)} of its latents" if math.isfinite(dead) else "An unknown share of its latents"
+    text = (
+        f"SAE “{case.spelled_out(name)}” reads the model's state after layer {layer}. {told} are active on none of "
+        "this run's texts. Explained variance: how much of what varies in the state the latents reproduce (1 is all). "
+        "Active: latents at work per token (L0). Loss recovered: 1 means that the model predicts as well from the "
+        "latents alone as from its own state, 0 as badly as with no state at all, which is a low bar; so the worse "
+        "prediction that remains stands beside it."
+    )
+    columns = (
+        Column(title="Language", width=1.8),
+        Column(title="In words", width=3.2),
+        Column(title="Tokens", width=1.0, align="right"),
+        Column(title="Explained variance", width=1.4, align="right"),
+        Column(title="Active", width=1.0, align="right"),
+        Column(title="Loss recovered", width=1.4, align="right"),
+        Column(title="Loss added, nats", width=1.4, align="right"),
+    )
+    rows = tuple(
+        (
+            language_name(row.language),
+            _quality_words(row),
+            str(int(row.n_tokens)),
+            _plain(row.explained_variance, decimals=2),
+            _plain(row.l0, decimals=0),
+            _plain(row.loss_recovered, decimals=2),
+            _plain(row.added, decimals=2),
+        )
+        for row in rows_of(table)
+    )
+    bad = [language_name(row.language) for row in rows_of(table) if row.flagged]
+    said = (
+        f"The SAE stands badly for {listed(bad)}: less than {WELL_RECONSTRUCTED:g} of the loss is recovered there, or "
+        "nobody measured it. Little or nothing in its latents there may be the SAE's lack and not the model's."
+        if bad
+        else f"At least {WELL_RECONSTRUCTED:g} of the loss is recovered in every language."
+    )
+    return [Text(text=text), Table(columns=columns, rows=rows), Text(text=said)]
+
+
+def _quality_words(row: Any) -> str:
+    if math.isnan(row.loss_recovered):
+        return "not measured: do not rely on latents"
+    return f"badly read: below {WELL_RECONSTRUCTED:g}" if row.flagged else "reads it"
+
+
+def _plain(value: float, *, decimals: int) -> str:
+    return number(value, decimals=decimals) if math.isfinite(value) else NO_NUMBER
+
+
+# --- cultures -------------------------------------------------------------------------------------
+
+
+def _capacity(case: Case, found: Features) -> tuple[Block, ...]:
+    cultures = found.of(Kind.CULTURE)
+    title = "How much can be read about each culture"
+    blocks: list[Block] = []
+    for one in cultures:
+        blocks.append(titled(title, one, cultures))
+        if not set(one.maps) - {"knowledge"}:
+            blocks.append(Text(text="Nobody looked inside the model for this suite, so there is no map."))
+            continue
+        blocks.append(Text(text=_capacity_text(one)))
+        blocks += _maps(case, found, one)
+    return tuple(blocks)
+
+
+def _capacity_text(one: Looked) -> str:
+    text = (
+        "One row is a culture, one column a language; the first column is the mean over the languages that the model "
+        "reads. Knowledge is what its answers show; probe and latents are what can be read inside, in bits above "
+        "shuffled labels. In bold: the interval lies above zero (each cell for itself; among many cells a few do so by "
+        "chance)."
+    )
+    if math.isfinite(one.random_model):
+        text += (
+            f" Beside them: latents of a model with random weights reach {number(one.random_model, decimals=2)} bits "
+            "on average over the readable languages, which is in the texts and not in what the model learned."
+        )
+    if "pathway" not in one.maps:
+        text += " Nobody swapped the cultures' names inside the model in this run, so there is no map of pathways."
+    return text
+
+
+def _maps(case: Case, found: Features, one: Looked) -> list[Block]:
+    order, blocks = target_order(one.maps), []
+    names = names_of(case, order)
+    bits = {lens: table for lens, table in one.maps.items() if UNITS[lens] == "bits"}
+    others = {lens: table for lens, table in one.maps.items() if lens not in bits}
+    for group in (bits, others):
+        if not group:
+            continue
+        panels = {
+            f"{LENS_WORDS[lens]}, {UNITS[lens]}": map_cells(
+                table, names=names, order=order, columns=columns_of(table, found)
+            )
+            for lens, table in group.items()
+        }
+        shown = [float(v) for cells in panels.values() for v in cells["value"]]
+        draw = functools.partial(feature_charts.draw_maps, panels, feature_charts.edges_for(shown))
+        blocks.append(Picture(draw=draw, alt=_maps_alt(group, names)))
+    return list(blocks)
+
+
+def _maps_alt(group: Mapping[str, pd.DataFrame], names: Mapping[str, str]) -> str:
+    told = []
+    for lens, table in group.items():
+        pooled = table[(table["language"] == "") & table["value"].notna() & table["interpretable"]]
+        if not len(pooled):
+            told.append(f"{lens}: no number over the readable languages")
+            continue
+        ranked = pooled.sort_values("value", kind="stable")
+        low, high = ranked.iloc[0], ranked.iloc[-1]
+        told.append(
+            f"{lens} from {number(low['value'], decimals=2)} ({names[low['target']]}) to "
+            f"{number(high['value'], decimals=2)} ({names[high['target']]})"
+        )
+    if "pathway" in group:
+        return (
+            "Shows how far an answer moves when another culture's name is swapped in through the parts of the model "
+            f"that carry it, in spreads of swaps that should not matter: {'; '.join(told)}. Does not show bits, and is "
+            "not to be set against the maps above."
+        )
+    return (
+        f"Shows how much can be read about each culture, over the readable languages: {'; '.join(told)}. Does not show "
+        "why a number is low, nor how sure a single cell is: a cell rests on a few facts."
+    )
+
+
+def _diversity(found: Features) -> tuple[Block, ...]:
+    cultures = found.of(Kind.CULTURE)
+    blocks: list[Block] = []
+    for one in cultures:
+        known = {lens: table[table["q"] <= PROFILE_UP_TO] for lens, table in one.profiles.items() if len(table)}
+        blocks.append(titled("Over how many cultures it is spread", one, cultures))
+        if not known:
+            what = _no_profile(found, one)
+            blocks.append(Text(text=f"There is no profile: {what}."))
+            continue
+        absent = [lens for lens in one.profiles if lens not in known]
+        text = (
+            "If all cultures were equally well represented, the line would lie on the grey one above: as many as there "
+            "are. Order q says what counts: at 0 every culture of which anything can be read, at 1 each by its share, "
+            "at 2 mostly the best represented. Shaded: the 95 % interval of the blue line. Dashed, where it is known: "
+            "two cultures that the model's latents hardly tell apart count for less than two."
+        )
+        if absent:
+            text += f" No profile for {listed(absent)}: nothing can be read there above the control."
+        panels = {_profile_title(lens): table for lens, table in known.items()}
+        draw = functools.partial(_draw_profiles, panels)
+        blocks += [Text(text=text), Picture(draw=draw, alt=_profile_alt(known))]
+    return tuple(blocks)
+
+
+def _no_profile(found: Features, one: Looked) -> str:
+    if not one.profiles:
+        return "nobody looked inside the model for this suite"
+    if set(one.languages) <= found.unread:
+        return "no language of the suite was shown to be read by the model"
+    return "no lens reads anything above its control"
+
+
+def _profile_title(lens: str) -> str:
+    return lens.capitalize() if UNITS[lens] == "bits" else f"{lens.capitalize()} (other unit)"
+
+
+def _draw_profiles(panels: Mapping[str, pd.DataFrame], width: float) -> Any:
+    return feature_charts.profiles(panels, width=width)
+
+
+def _profile_alt(known: Mapping[str, pd.DataFrame]) -> str:
+    told = []
+    for lens, table in known.items():
+        row = table[table["q"] == 1].iloc[0]
+        value, low, high = (number(float(row[name]), decimals=1) for name in ("value", "low", "high"))
+        told.append(f"{lens} {value} ({low} to {high}) of {int(row['n_cultures'])}")
+    return (
+        f"Shows the effective number of cultures over the readable languages, at order 1: {'; '.join(told)}. Does not "
+        "show which cultures are missing, nor diversity among people: other cultures in the suite would give another "
+        "number."
+    )
+
+
+# --- frameworks -----------------------------------------------------------------------------------
+
+
+def _balance(case: Case, found: Features) -> tuple[Block, ...]:
+    suites = found.of(Kind.VALUES, Kind.DILEMMA)
+    if not suites:
+        return ()
+    blocks: list[Block] = [Heading(text="How evenly the value frameworks are represented", level=2)]
+    read = [one for one in suites if one.maps]
+    if not read:
+        return (
+            *blocks,
+            Text(text="Nobody looked inside the model for the suites of frameworks, so there is no chart."),
+        )
+    text = (
+        "For each framework, over the languages that the model reads: can a probe tell inside the model whether a "
+        "statement endorses or rejects it (probe, latents; in bits), and does a push along the framework's direction "
+        "move the answers to dilemmas more than random pushes do (steering; in spreads of random directions, another "
+        "unit, so in a chart of its own)? Lines: 95 % intervals; dashed: nothing beyond the control."
+    )
+    blocks.append(Text(text=text))
+    for one in read:
+        pooled = {lens: table[table["language"] == ""] for lens, table in one.maps.items()}
+        order = target_order(one.maps)
+        names = names_of(case, order)
+        panels = {
+            LENS_WORDS[lens]: table.set_index("target")
+            .loc[list(order)]
+            .reset_index()
+            .assign(row=[names[target] for target in order])[["row", "value", "low", "high"]]
+            for lens, table in pooled.items()
+        }
+        unit = UNITS[next(iter(one.maps))]
+        draw = functools.partial(_draw_intervals, panels, unit)
+        blocks.append(Picture(draw=draw, alt=_balance_alt(case, one, pooled, names)))
+    silent = [one.suite for one in suites if not one.maps]
+    if silent:
+        blocks.append(Text(text=f"Nobody looked inside the model for {listed(silent)}.", style="small"))
+    return tuple(blocks)
+
+
+def _draw_intervals(panels: Mapping[str, pd.DataFrame], unit: str, width: float) -> Any:
+    return feature_charts.intervals(panels, unit=unit, width=width)
+
+
+def _balance_alt(case: Case, one: Looked, pooled: Mapping[str, pd.DataFrame], names: Mapping[str, str]) -> str:
+    told = []
+    for lens, table in pooled.items():
+        known = table[table["value"].notna()].sort_values("value", kind="stable")
+        if not len(known):
+            told.append(f"{lens}: no number over the readable languages")
+            continue
+        low, high = known.iloc[0], known.iloc[-1]
+        told.append(
+            f"{lens} from {number(low['value'], decimals=2)} ({names[low['target']]}) to "
+            f"{number(high['value'], decimals=2)} ({names[high['target']]})"
+        )
+    even = [
+        f"{f.measurement.scope.lens} {_estimate(f.measurement.result)}"
+        for f in of_measure(case.findings, "framework_balance", one.suite)
+        if not f.measurement.scope.language and isinstance(f.measurement.result, Estimate)
+    ]
+    said = f" Evenness (1 is all alike): {'; '.join(even)}." if even else ""
+    limit = (
+        "that the model holds a framework's view: it shows that its answers hang on a direction"
+        if "steering" in pooled
+        else "that the model holds or prefers a framework, nor what it would say"
+    )
+    return f"Shows the frameworks' capacities ({one.suite}): {'; '.join(told)}.{said} Does not show {limit}."
+
+
+def _estimate(result: Estimate) -> str:
+    decimals = decimals_for([result])
+    return f"{number(result.value, decimals=decimals)} ({interval(result, decimals=decimals)})"
