@@ -143,7 +143,7 @@ def _observe(
     """Every shard from the cache or from the model; the model is loaded only if something is missing."""
     from audit import observe
 
-    shards = observe.plan_shards(suites, model=manifest.model, versions={**manifest.versions, "scoring": str(SCORING)})
+    shards = observe.plan_shards(suites, model=manifest.model, versions={**_observing(manifest), "scoring": str(SCORING)})
     kept = {shard.key: cache.read(shard.key) for shard in shards}
     noise_key = hashlib.sha256(b"noise floor of " + manifest.run_id.encode()).hexdigest()
     noise = cache.read(noise_key)
@@ -177,7 +177,7 @@ def _look_inside(
     from audit.circuits import Looker, study
     from audit.measures import failed_competence
 
-    versions = {**evidence.manifest.versions, "looking": str(LOOKING)}
+    versions = {**_observing(evidence.manifest), "looking": str(LOOKING)}
     looker = Looker(model, model=evidence.manifest.model, versions=versions, cache=cache)
     failed = failed_competence(evidence)
     studies = [
@@ -296,7 +296,7 @@ def _features(
     )
     found = study(suites, reader=reader, dictionary=dictionary, reporter=reporter)
     tables = {name: [getattr(evidence, name), table] for name, table in found.items()}
-    looking = {**evidence.manifest.versions, "looking": str(LOOKING), "features": str(FEATURES)}
+    looking = {**_observing(evidence.manifest), "looking": str(LOOKING), "features": str(FEATURES)}
     for suite in suites:
         if suite.record.kind is Kind.CULTURE:
             capacities, exclusions = pathway(
@@ -430,6 +430,11 @@ def command_of(manifest: Manifest) -> str:
 def weighing_versions() -> dict[str, str]:
     """What decides findings and report, given the evidence."""
     return _versions(WEIGHING)
+
+
+def _observing(manifest: Manifest) -> dict[str, str]:
+    """What decides scores and circuits, whether features are looked at or not: runs with and without share them."""
+    return {name: manifest.versions[name] for name in OBSERVING}
 
 
 def _versions(names: Sequence[str]) -> dict[str, str]:
