@@ -143,7 +143,9 @@ def _observe(
     """Every shard from the cache or from the model; the model is loaded only if something is missing."""
     from audit import observe
 
-    shards = observe.plan_shards(suites, model=manifest.model, versions={**_observing(manifest), "scoring": str(SCORING)})
+    shards = observe.plan_shards(
+        suites, model=manifest.model, versions={**_observing(manifest), "scoring": str(SCORING)}
+    )
     kept = {shard.key: cache.read(shard.key) for shard in shards}
     noise_key = hashlib.sha256(b"noise floor of " + manifest.run_id.encode()).hexdigest()
     noise = cache.read(noise_key)
