@@ -198,10 +198,16 @@ def _latent(case: Case, found: Features, one: Looked, table: pd.DataFrame, wordi
     first = table.iloc[0]
     targets = [name for name in str(first["chosen_for"]).split(",") if name]
     names = names_of(case, targets)
-    title = (
-        f"Latent {int(first['latent'])} of layer {int(first['layer'])} · {one.suite} · "
-        f"chosen for {listed(names[name] for name in targets)} · goes with {KIND_WORDS.get(str(first['kind']), str(first['kind']))} · share of variance by content "
-        f"{_share(float(first['share_content']))} (permuted labels {_share(float(first['permuted_content']))})"
+    kind = KIND_WORDS.get(str(first["kind"]), str(first["kind"]))
+    title = " · ".join(
+        (
+            f"Latent {int(first['latent'])} of layer {int(first['layer'])}",
+            one.suite,
+            f"chosen for {listed(names[name] for name in targets)}",
+            f"goes with {kind}",
+            f"share of variance by content {_share(float(first['share_content']))} (permuted labels "
+            f"{_share(float(first['permuted_content']))})",
+        )
     )
     actives = [active for tokens in table["tokens"] for _, active in tokens if active is not None]
     largest = max([a for a in actives if math.isfinite(a)], default=0.0)
