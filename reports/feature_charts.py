@@ -28,6 +28,7 @@ LONGEST_NAME = 22  # characters
 LETTER = 4.35  # points that a letter of a label takes on average, at 8 points
 DIVERSITY, SIMILAR = "all cultures equally different", "overlapping cultures count for less"
 ALL, FOLLOW = "latents", "of them, activity goes with content (p < 0.05)"
+NOT_READ, NO_NUMBER = "not interpretable", "– no number"
 NICE = (1.0, 2.0, 2.5, 5.0)
 
 
@@ -41,7 +42,7 @@ def edges_for(values: Sequence[float]) -> tuple[float, ...]:
     """Bounds of the classes of a map: zero and four more in equal steps that reach to the largest number."""
     top = max([v for v in values if math.isfinite(v)], default=0.0)
     if top <= 0:
-        return tuple(0.2 * i for i in range(len(GROUNDS)))
+        return tuple(round(0.2 * i, 10) for i in range(len(GROUNDS)))
     power = 10.0 ** math.floor(math.log10(top / len(GROUNDS)))
     step = next(n * power for n in (*NICE, 10.0) if n * power * len(GROUNDS) >= top * (1 - 1e-9))
     return tuple(round(step * i, 10) for i in range(len(GROUNDS)))
@@ -83,7 +84,7 @@ def cell_maps(panels: Mapping[str, pd.DataFrame], *, edges: Sequence[float], wid
     ]
     lines = [alt.hconcat(*drawn[i : i + across], spacing=GAP) for i in range(0, len(drawn), across)]
     words = {word for cells in panels.values() for word in cells["word"] if word}
-    return styled(alt.vconcat(_map_key(edges, decimals, words), *lines, spacing=12))
+    return styled(alt.vconcat(_map_key(edges, decimals, words, width=width - 10), *lines, spacing=12))
 
 
 def draw_maps(panels: Mapping[str, pd.DataFrame], edges: Sequence[float], width: float) -> Any:
@@ -185,8 +186,8 @@ def _hatched(left: float, top: float, cell: float) -> list[dict[str, float]]:
     return lines
 
 
-def _map_key(edges: Sequence[float], decimals: int, words: set[str]) -> Any:
-    """Grounds of the maps with what they mean, and the signs of what has no number."""
+def _map_key(edges: Sequence[float], decimals: int, words: set[str], *, width: float) -> Any:
+    """Grounds of the maps with what they mean, and the signs of what has no number; in lines of `width` points."""
     import altair as alt
 
     places = max(decimals - 1, _needed(edges))
@@ -196,20 +197,23 @@ def _map_key(edges: Sequence[float], decimals: int, words: set[str]) -> Any:
         (ground, f"{low} to {high}" if high else f"{low} or more")
         for ground, low, high in zip(GROUNDS, bounds, [*bounds[1:], ""], strict=True)
     ]
-    x, data, hatch = 0.0, [], []
+    entries += [(BELOW, NOT_READ)] if "n.i." in words else []
+    entries += [(BELOW, NO_NUMBER)] if "–" in words else []
+    x, y, widest, hatch = 0.0, 0.0, 0.0, []
+    data: list[dict[str, Any]] = []
     for fill, text in entries:
-        data.append({"x": x, "x2": x + 12, "fill": fill, "text": text, "at": x + 16})
-        x += 22 + LETTER * len(text)
-    if "n.i." in words:
-        data.append({"x": x, "x2": x + 12, "fill": BELOW, "text": "not interpretable", "at": x + 16})
-        hatch = _hatched(x, 0.0, 12)
-        x += 22 + LETTER * len("not interpretable")
-    if "–" in words:
-        data.append({"x": x, "x2": x + 12, "fill": BELOW, "text": "– no number", "at": x + 16})
-        x += 22 + LETTER * len("– no number")
-    x_scale = alt.Scale(domain=[0, x], nice=False, zero=False)
-    y_scale = alt.Scale(domain=[CELL, 0], nice=False, zero=False)
-    table = pd.DataFrame(data).assign(y=0.0, y2=CELL, yc=CELL / 2)
+        wide = 22 + LETTER * len(text)
+        if x + wide > width:
+            x, y = 0.0, y + CELL + 3
+        data.append({"x": x, "x2": x + 12, "y": y, "y2": y + CELL, "yc": y + CELL / 2, "at": x + 16})
+        data[-1] |= {"fill": fill, "text": text}
+        hatch += _hatched(x, y, 12) if text == NOT_READ else []
+        x += wide
+        widest = max(widest, x)
+    tall = y + CELL
+    x_scale = alt.Scale(domain=[0, widest], nice=False, zero=False)
+    y_scale = alt.Scale(domain=[tall, 0], nice=False, zero=False)
+    table = pd.DataFrame(data)
     place = {"x": alt.X(**_at("x", x_scale)), "x2": "x2", "y": alt.Y(**_at("y", y_scale)), "y2": "y2"}
     layers = [
         alt.Chart(table)
@@ -221,7 +225,7 @@ def _map_key(edges: Sequence[float], decimals: int, words: set[str]) -> Any:
     ]
     if hatch:
         layers.insert(1, alt.Chart(pd.DataFrame(hatch)).mark_rule(color=HATCH, strokeWidth=0.45).encode(**place))
-    return alt.layer(*layers).properties(width=x, height=CELL)
+    return alt.layer(*layers).properties(width=widest, height=tall)
 
 
 def _needed(edges: Sequence[float]) -> int:
@@ -379,7 +383,7 @@ def shared(combinations: pd.DataFrame, *, languages: Sequence[str], marked: Sequ
 
     label = LETTER * max(len(short(name)) for name in languages) + 10
     step = min(34.0, (width - label - 10) / max(1, len(combinations)))
-    top, row, gap = 95.0, 13.0, 12.0
+    top, row, gap = 78.0, 13.0, 10.0
     wide, tall = label + step * len(combinations) + 4, top + gap + row * len(languages)
     x_scale = alt.Scale(domain=[0, wide], nice=False, zero=False)
     y_scale = alt.Scale(domain=[tall, 0], nice=False, zero=False)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from audit.measures.activation import MARGIN
+from audit.measures.activation import CHANCE, MARGIN
 from audit.records import Estimate, Finding, Kind, Verdict
 from audit.suites.languages import language_name
 from reports import feature_charts
@@ -68,6 +68,8 @@ def _activation(case: Case, found: Features) -> tuple[Block, ...]:
 
 
 def _nothing_weighed(case: Case, one: Looked, table: str, what: str) -> str:
+    if table == "scores" and not len(case.evidence.saes):
+        return "Nobody looked: there was no SAE in this run, so there are no latents to be active."
     rows = getattr(case.evidence, table)
     if not (rows["suite"] == one.suite).any():
         return f"Nobody looked: the run has no table of {table} for this suite."
@@ -76,7 +78,7 @@ def _nothing_weighed(case: Case, one: Looked, table: str, what: str) -> str:
 
 def _activation_alt(table: pd.DataFrame, names: Mapping[str, str]) -> str:
     pooled = table[table["language"] == ""]
-    sure = [names[row.target] for row in rows_of(pooled) if row.verdict is Verdict.EVIDENCE and row.value > 0.5]
+    sure = [names[row.target] for row in rows_of(pooled) if row.verdict == Verdict.EVIDENCE and row.value > CHANCE]
     even = [names[row.target] for row in rows_of(pooled) if row.uniform]
     text = (
         f"Shows whether cultures' latents tell their own practices, of {len(pooled)} cultures over the readable "
@@ -113,8 +115,12 @@ def _below_cells(case: Case, findings: Sequence[Finding]) -> list[Block]:
         _cell(f, names) for f in findings if one_lens_only(f) and f.verdict is not Verdict.NOT_INTERPRETABLE
     ]
     told = f"{len(findings)} cells (cultures together and by language) were asked about: {counted}."
-    if not said:
-        blocks: list[Block] = [
+    judged = [f for f in findings if f.verdict is not Verdict.NOT_INTERPRETABLE and not math.isnan(_value(f))]
+    blocks: list[Block]
+    if not judged:
+        blocks = [Text(text=f"Nothing can be said: no cell could be measured and interpreted. {told}")]
+    elif not said:
+        blocks = [
             Text(
                 text=f"No culture was found below the others in two lenses. {told} That is no proof that all are alike."
             )

@@ -49,7 +49,7 @@ def _kinds(found: Features) -> tuple[Block, ...]:
     text = (
         "Each latent that is active on a suite's texts is sorted by what its activity varies with: the language of "
         "the text, its content (which culture, which framework) whatever the language, both, or neither. The narrow "
-        "dark bar: how many go with content at p below 0.05; the orange stroke: how many would by chance, as labels "
+        "dark bar: how many go with content at p below 0.05; the upright stroke: how many would by chance, as labels "
         "dealt out anew show. A kind is partly defined by that p, so only the first row compares the two fairly."
     )
     panels, tables = {}, []
@@ -182,9 +182,9 @@ def _contexts(case: Case, found: Features) -> tuple[Block, ...]:
         return (head, Text(text="No latent was chosen for a culture or framework, so there are no texts to show."))
     text = (
         "For a few latents, those whose activity goes with content farthest beyond chance (one per culture or "
-        "framework), the texts on which they are most active. Darker ground: more active at that word; bold: strongest "
-        "third. What a latent was chosen for is a statistic of this suite; whether it means that is for the reader to "
-        "judge, and for other texts to test."
+        "framework), the texts on which they are most active. Darker ground: more active at that word; bold: "
+        "near the latent's highest here. What a latent was chosen for is a statistic of this suite; whether it means "
+        "that is for the reader to judge, and for other texts to test."
     )
     wordings = Wordings.of(case.evidence)
     blocks: list[Block] = [head, Text(text=text)]
@@ -198,10 +198,16 @@ def _latent(case: Case, found: Features, one: Looked, table: pd.DataFrame, wordi
     first = table.iloc[0]
     targets = [name for name in str(first["chosen_for"]).split(",") if name]
     names = names_of(case, targets)
-    title = (
-        f"Latent {int(first['latent'])} · {one.suite} · chosen for {listed(names[name] for name in targets)} · goes "
-        f"with {KIND_WORDS.get(str(first['kind']), str(first['kind']))} · share of variance by content "
-        f"{_share(float(first['share_content']))} (permuted labels {_share(float(first['permuted_content']))})"
+    kind = KIND_WORDS.get(str(first["kind"]), str(first["kind"]))
+    title = " · ".join(
+        (
+            f"Latent {int(first['latent'])} of layer {int(first['layer'])}",
+            one.suite,
+            f"chosen for {listed(names[name] for name in targets)}",
+            f"goes with {kind}",
+            f"share of variance by content {_share(float(first['share_content']))} (permuted labels "
+            f"{_share(float(first['permuted_content']))})",
+        )
     )
     actives = [active for tokens in table["tokens"] for _, active in tokens if active is not None]
     largest = max([a for a in actives if math.isfinite(a)], default=0.0)
@@ -223,7 +229,7 @@ def _not_drawn(row: Any) -> str:
     known = [(active, i) for i, (_, active) in enumerate(row.tokens, start=1) if active is not None]
     strongest = max(known, key=lambda pair: (pair[0], -pair[1]))[1] if known else 0
     at = f", most active at the {_ordinal(strongest)} of {len(row.tokens)} tokens" if strongest else ""
-    return f"Original not drawn here, for its script needs shaping: item {row.item} in the table “contexts”{at}."
+    return f"Not drawn, for this report has no letters for it: item {row.item} in the table “contexts”{at}."
 
 
 def _ordinal(n: int) -> str:

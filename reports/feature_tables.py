@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,7 @@ SHADES = 3  # grounds from weak to strong
 FAINT = 0.15  # of the latent's largest activation; below, a token has no ground
 NOT_INTERPRETABLE, NO_NUMBER = "n.i.", "–"
 ONE_LENS = "below the others in one lens only"
+SPECIAL = re.compile(r"<[^<>]+>")
 TABLES = ("saes", "capacities", "latents", "scores", "steering", "contexts")
 
 
@@ -200,6 +202,8 @@ def runs_of(tokens: Sequence[Token], *, largest: float, can_draw: Callable[[str]
         can_draw: whether the medium can show a text as its readers write it.
     """
     plain = [(" ".join(word.split("\n")), active) for word, active in tokens]
+    while plain and plain[0][1] is None and SPECIAL.fullmatch(plain[0][0]):  # no words: what the tokenizer puts first
+        plain = plain[1:]
     if not plain or "\ufffd" in "".join(word for word, _ in plain) or not can_draw("".join(word for word, _ in plain)):
         return ()
     runs: list[tuple[str, float]] = []

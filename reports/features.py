@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -33,7 +33,7 @@ from reports.feature_tables import (
 )
 from reports.words import decimals_for, interval, listed, number
 
-TITLE = "Inside the model: cultures and frameworks"
+TITLE = "Cultures and frameworks inside the model"
 ASKED = (Kind.CULTURE, Kind.VALUES, Kind.DILEMMA)
 PROFILE_UP_TO = 2.0
 LENS_WORDS = {
@@ -102,7 +102,7 @@ def _lead(found: Features) -> tuple[Block, ...]:
     barred = [language_name(code) for code in found.languages if code in found.unread]
     if barred:
         said = (
-            f"Not interpretable: {listed(barred)}. Whether the model reads them was not shown, so what is found or not "
+            f"Not interpretable: {listed(barred)}. It was not shown that the model reads them, so what is found or not "
             "found there says nothing; pictures show them hatched."
         )
         rows.append(("Languages", said))
@@ -218,7 +218,8 @@ def _capacity_text(one: Looked) -> str:
 
 
 def _maps(case: Case, found: Features, one: Looked) -> list[Block]:
-    order, blocks = target_order(one.maps), []
+    order = target_order(one.maps)
+    blocks: list[Block] = []
     names = names_of(case, order)
     bits = {lens: table for lens, table in one.maps.items() if UNITS[lens] == "bits"}
     others = {lens: table for lens, table in one.maps.items() if lens not in bits}
@@ -232,9 +233,18 @@ def _maps(case: Case, found: Features, one: Looked) -> list[Block]:
             for lens, table in group.items()
         }
         shown = [float(v) for cells in panels.values() for v in cells["value"]]
+        if not any(map(math.isfinite, shown)):
+            blocks.append(Text(text=f"Nothing to draw for {listed(group)}: {_no_cell(found, one)}."))
+            continue
         draw = functools.partial(feature_charts.draw_maps, panels, feature_charts.edges_for(shown))
         blocks.append(Picture(draw=draw, alt=_maps_alt(group, names)))
-    return list(blocks)
+    return blocks
+
+
+def _no_cell(found: Features, one: Looked) -> str:
+    if set(one.languages) <= found.unread:
+        return "no language of the suite was shown to be read by the model"
+    return "no cell has a number"
 
 
 def _maps_alt(group: Mapping[str, pd.DataFrame], names: Mapping[str, str]) -> str:
@@ -291,7 +301,7 @@ def _no_profile(found: Features, one: Looked) -> str:
     if not one.profiles:
         return "nobody looked inside the model for this suite"
     if set(one.languages) <= found.unread:
-        return "no language of the suite was shown to be read by the model"
+        return _no_cell(found, one)
     return "no lens reads anything above its control"
 
 
@@ -339,6 +349,9 @@ def _balance(case: Case, found: Features) -> tuple[Block, ...]:
     blocks.append(Text(text=text))
     for one in read:
         pooled = {lens: table[table["language"] == ""] for lens, table in one.maps.items()}
+        if not any(table["value"].notna().any() for table in pooled.values()):
+            blocks.append(Text(text=f"Nothing to draw for {listed(pooled)} ({one.suite}): {_no_cell(found, one)}."))
+            continue
         order = target_order(one.maps)
         names = names_of(case, order)
         panels = {
@@ -351,10 +364,15 @@ def _balance(case: Case, found: Features) -> tuple[Block, ...]:
         unit = UNITS[next(iter(one.maps))]
         draw = functools.partial(_draw_intervals, panels, unit)
         blocks.append(Picture(draw=draw, alt=_balance_alt(case, one, pooled, names)))
-    silent = [one.suite for one in suites if not one.maps]
-    if silent:
-        blocks.append(Text(text=f"Nobody looked inside the model for {listed(silent)}.", style="small"))
-    return tuple(blocks)
+    silent = [one for one in suites if not one.maps]
+    return (*blocks, *([Text(text=_no_reading(silent), style="small")] if silent else []))
+
+
+def _no_reading(suites: Sequence[Looked]) -> str:
+    return (
+        f"The run has no readings of {listed(one.suite for one in suites)}: it was not looked at inside, or had too "
+        "few languages or templates, for a probe of frameworks is judged on other ones than it learned on."
+    )
 
 
 def _draw_intervals(panels: Mapping[str, pd.DataFrame], unit: str, width: float) -> Any:
