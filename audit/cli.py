@@ -39,9 +39,9 @@ Examples:
 
   plural-audit suites lint prompts/stereotype          check a suite you wrote
 
-Exit codes: 0 done; 1 the linter found problems, the doctor something missing, the self-test a missed target; 2 wrong usage; 64 the request does not
-fit; 65 a suite is refused; 66 a model or an SAE cannot be had; 67 a run is damaged or incomplete; 69 the machine lacks
-something; 70 too few items; 130 stopped by the keyboard (the same command goes on).
+Exit codes: 0 done; 1 the linter found problems, the doctor something missing, the self-test missed a target; 2 wrong
+usage; 64 the request does not fit; 65 a suite is refused; 66 a model or an SAE cannot be had; 67 a run is damaged or
+incomplete; 69 the machine lacks something; 70 too few items; 130 stopped by the keyboard (the same command goes on).
 """
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
