@@ -286,7 +286,7 @@ def _diversity(found: Features) -> tuple[Block, ...]:
         text = (
             "If all cultures were equally well represented, the line would lie on the grey one above: as many as there "
             "are. Order q says what counts: at 0 every culture of which anything can be read, at 1 each by its share, "
-            "at 2 mostly the best represented. Shaded: the 95 % interval of the blue line. Dashed, where it is known: "
+            "at 2 mostly the best represented. Shaded: the 95 % interval of the solid line. Dashed, where it is known: "
             "two cultures that the model's latents hardly tell apart count for less than two."
         )
         if absent:
