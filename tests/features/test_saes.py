@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from real import load_installed
 
 from audit.errors import DictionaryError
 from audit.features import cards, saes
 from audit.features.saes import Dictionary, layer_of, load
-from audit.models import AuditedModel
 from features.small import HOOK, WIDTH, small_sae
 
 
@@ -205,7 +205,7 @@ def test_the_documentation_shows_the_card_as_it_is():
 
 @pytest.mark.model
 def test_the_bundled_sae_is_the_one_of_its_card_and_reads_gemma():
-    gemma = AuditedModel.load("gemma-3-270m")
+    gemma = load_installed("gemma-3-270m", accept_terms=True)
     dictionary = load("bundled", model=gemma)
     card = cards.read_card(bundled())
     assert (dictionary.digest, dictionary.name) == (card.digest, card.rows["sae"].iloc[0])

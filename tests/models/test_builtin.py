@@ -3,15 +3,15 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import os
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from real import load_installed
 
 from audit.errors import ModelError, ResourceError
-from audit.models import BUILTINS, AuditedModel, accept_terms, builtin, builtin_states, gguf, resolve, terms
+from audit.models import BUILTINS, AuditedModel, accept_terms, builtin_states, gguf, resolve, terms
 from audit.models.builtin import Builtin, acceptance, assemble
 
 PARTS = (b"first ", b"second")
@@ -167,16 +167,6 @@ def likeliest(audited: AuditedModel, prompt: str, answers: list[str]) -> str:
     ids = torch.tensor([audited.tokenizer(prompt).input_ids])
     logits = audited.adapter.unembed(audited.adapter.hidden(ids)[0, -1])
     return answers[int(logits[[ids[0] for ids in first]].argmax())]
-
-
-def load_installed(ref: str, **options: bool) -> AuditedModel:
-    try:
-        builtin.packaged_file(BUILTINS[ref], *BUILTINS[ref].parts[0])
-    except ModelError as error:
-        if os.environ.get("PLURAL_AUDIT_REQUIRE_MODELS"):  # in CI a skipped test of a model would be a green nothing
-            raise
-        pytest.skip(str(error))
-    return AuditedModel.load(ref, **options)
 
 
 @pytest.mark.model
