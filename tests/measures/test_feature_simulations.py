@@ -62,7 +62,7 @@ LEVELS = {culture: 0.3 + 0.1 * place for place, culture in enumerate(CULTURES)}
 FRAMED = {framework: 0.1 + 0.1 * place for place, framework in enumerate(FRAMEWORKS)}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_audits_with_nothing_in_their_features_raise_few_alarms():
     """In 200 audits of four languages no family of features is shown to raise an alarm in more than 5 %."""
     alarms: Counter[str] = Counter()
@@ -78,7 +78,7 @@ def test_audits_with_nothing_in_their_features_raise_few_alarms():
         assert stats.binomtest(alarms[name], audits, 0.05, alternative="greater").pvalue > 0.05, name
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_planted_capacities_are_held():
     def level(scope):
         return LEVELS[scope.culture] if scope.culture else np.mean(list(LEVELS.values()))
@@ -96,7 +96,7 @@ def test_planted_capacities_are_held():
             assert share >= PROMISED, (measure.__name__, shape, share)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "planted",
     [
@@ -121,7 +121,7 @@ def test_planted_diversity_is_held(planted):
         assert share >= PROMISED or np.ptp(c) == 0, (shape, share)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_planted_balance_is_held():
     c = np.array([FRAMED[name] for name in FRAMEWORKS])
 
@@ -143,7 +143,7 @@ def test_planted_balance_is_held():
             assert share >= PROMISED, (measure.__name__, shape, share)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_planted_steering_is_held():
     strong = {name: 5 * value for name, value in FRAMED.items()}
 
@@ -158,14 +158,14 @@ def test_planted_steering_is_held():
             assert share >= PROMISED, (measure.__name__, shape, share)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("auroc", [0.5, 0.7, 0.9])
 def test_a_planted_auroc_is_held(auroc: float):
     for shape, share in coverage(context_activation, lambda scope: auroc, 60, auroc=auroc).items():
         assert share >= PROMISED, (shape, share)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_planted_conflict_is_held():
     """A share of 0.3, and both active by themselves in one of a hundred of the rest."""
     true = 0.3 + 0.7 * 0.01
@@ -173,13 +173,13 @@ def test_a_planted_conflict_is_held():
         assert share >= PROMISED, (shape, share)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_planted_effect_of_latents_is_held():
     for shape, share in coverage(latent_effect, lambda scope: 0.2, 60, causal=0.2).items():
         assert share >= PROMISED, (shape, share)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_culture_is_underrepresented_only_where_two_lenses_say_so():
     """Below in one lens, never called so; below in two, found."""
     called: Counter[str] = Counter()
@@ -197,7 +197,7 @@ def test_a_culture_is_underrepresented_only_where_two_lenses_say_so():
     assert called["two"] >= audits - 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_second_lowest_gap_is_held():
     """Kenya is below by 1.0 in one lens and by 0.6 in another; a fact scatters by 0.4 around culture and facet."""
     fact = 0.4 * np.sqrt(0.5 + 0.5 / 4)  # four languages: half of the variance is common to them
