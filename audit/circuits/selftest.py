@@ -148,6 +148,8 @@ def self_test(
         found, why = test.plant_one_of(alternatives, strengths, twin)
         rows += found
         left_out += why
+        if missing := plans_per_node - len(found) // len(test.languages):  # could not be planted
+            reporter.advance(missing)
     if not rows:
         raise ModelError(f"{known.audited.record.name}: nothing could be planted; {'; '.join(left_out)}")
     return SelfTest(
@@ -211,7 +213,8 @@ class _SelfTest:
 
     def twin(self) -> Floats:
         """Effect of every node on every case of the unedited model, (cases, nodes)."""
-        kept = self._kept({"look": "unplanted"}, lambda: {"effects": self._look(tell=True).tolist()})
+        asked = {"look": "unplanted", "topics": self.topics}  # other axes, other cases
+        kept = self._kept(asked, lambda: {"effects": self._look(tell=True).tolist()})
         return np.array(kept["effects"], dtype=float)
 
     def plant_one_of(
@@ -300,10 +303,8 @@ class _SelfTest:
         alone = turned(effects[mine], totals).mean(axis=0)
         change = by_template(effects[mine] - twin[mine], [self.cases[number].template for number in mine])
         mean, found = change.mean(axis=0), found_nodes(change)
-        order = np.arange(len(mean)) // (self.adapter.n_heads + 1) - plan.layer  # layers above the planted one
-        if plan.head != MLP:  # an MLP runs after the attention of its layer
-            order = order + (np.arange(len(mean)) == (plan.layer + 1) * (self.adapter.n_heads + 1) - 1)
-        others = found & (np.arange(len(mean)) != place)
+        layer, column = np.divmod(np.arange(len(mean)), self.adapter.n_heads + 1)
+        step = 2 * layer + (column == self.adapter.n_heads)  # a layer's heads run side by side, then its MLP
         return PlantRow(
             node=node_name(plan.layer, plan.head),
             nats=plan.nats,
@@ -321,8 +322,8 @@ class _SelfTest:
             found=bool(found[place]),
             strongest=self._name(int(mean.argmax())),
             n_found=int(found.sum()),
-            n_below=int((others & (order < 0)).sum()),
-            n_above=int((others & (order > 0)).sum()),
+            n_below=int((found & (step < step[place])).sum()),
+            n_above=int((found & (step > step[place])).sum()),
         )
 
     def _name(self, place: int) -> str:

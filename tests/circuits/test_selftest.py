@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,28 @@ def test_only_the_axes_asked_for_are_planted_and_looked_at(models: Callable, tmp
     one = run_on(models("llama"), tmp_path, topics=("age",))
     assert one.topics == ("age",)
     assert {row.n_items for row in one.plants} == {6}
+
+
+def test_what_was_kept_of_all_axes_is_not_taken_for_one(models: Callable, tmp_path: Path):
+    audited = models("llama")
+    run_on(audited, tmp_path / "shared")
+    again = run_on(audited, tmp_path / "shared", topics=("age",))
+    assert asdict(again) == asdict(run_on(audited, tmp_path / "fresh", topics=("age",)))
+
+
+def test_a_layers_heads_run_before_its_mlp_and_beside_each_other(models: Callable, tmp_path: Path):
+    """Llama of three layers and four heads, every node found: below and above as they run."""
+    known = survey(models("llama"), cases(6))
+    test = selftest._SelfTest(known, (), ShardCache(tmp_path), {}, Silent())
+    noise = np.random.default_rng(0).normal(scale=1e-3, size=(24, 15))
+    rises, twin = np.zeros(24), np.zeros((24, 15))
+
+    def counts(layer: int, head: int) -> tuple[int, int, int]:
+        row = test._row(replace(test.plan, layer=layer, head=head), "en", 1 + noise, twin, rises, 0.0)
+        return row.n_found, row.n_below, row.n_above
+
+    assert counts(1, 2) == (15, 5, 6)  # below: layer 0 of five nodes; above: its own MLP, layer 2
+    assert counts(1, MLP) == (15, 9, 5)  # below: layer 0, the four heads of its own; above: layer 2
 
 
 def test_heads_and_mlps_are_proposed_over_the_depth(models: Callable, tmp_path: Path):
