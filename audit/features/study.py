@@ -26,6 +26,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from audit import runs
 from audit.errors import UnsupportedModelError
 from audit.features import latents as latents_of
 from audit.features.acts import causal_acts
@@ -34,20 +35,7 @@ from audit.features.reading import Reader, random_latents
 from audit.features.spaces import N_SIMILAR, PRACTICE, Space, Texts, practice_texts, seed_of, usable
 from audit.features.steering import N_RANDOM, UNIT, random_directions, unit_direction
 from audit.progress import Reporter
-from audit.records import (
-    CAPACITY_COLUMNS,
-    CAUSAL_COLUMNS,
-    CONTEXT_COLUMNS,
-    EXCLUSION_COLUMNS,
-    LATENT_COLUMNS,
-    SAE_COLUMNS,
-    SCORE_COLUMNS,
-    SIMILARITY_COLUMNS,
-    STEERING_COLUMNS,
-    Item,
-    Kind,
-    Suite,
-)
+from audit.records import SAE_COLUMNS, Item, Kind, Suite
 
 if TYPE_CHECKING:
     from audit.features.saes import Dictionary
@@ -56,17 +44,8 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-TABLES: Mapping[str, Mapping[str, str]] = {
-    "saes": SAE_COLUMNS,
-    "capacities": CAPACITY_COLUMNS,
-    "latents": LATENT_COLUMNS,
-    "scores": SCORE_COLUMNS,
-    "steering": STEERING_COLUMNS,
-    "causal": CAUSAL_COLUMNS,
-    "contexts": CONTEXT_COLUMNS,
-    "similarities": SIMILARITY_COLUMNS,
-    "exclusions": EXCLUSION_COLUMNS,
-}
+LEAVES = ("saes", "capacities", "latents", "scores", "steering", "causal", "contexts", "similarities", "exclusions")
+TABLES = {name: runs.TABLES[name] for name in LEAVES}
 PROBE, LATENTS, RANDOM = "probe", "latents", "latents of a random model"
 
 TEXTS_PER_PORTION = 48
