@@ -45,7 +45,8 @@ def _kinds(found: Features) -> tuple[Block, ...]:
     blocks: list[Block] = [Heading(text="What the activity of latents goes with", level=2)]
     known = [one for one in suites if len(one.kinds)]
     if not known:
-        return (*blocks, Text(text=_no_latents(found)))
+        split = "No latent's activity could be split: that takes templates in every language, and several of them."
+        return (*blocks, Text(text=split if any(len(one.sharing) for one in suites) else _no_latents(found)))
     text = (
         "Each latent that is active on a suite's texts is sorted by what its activity varies with: the language of "
         "the text, its content (which culture, which framework) whatever the language, both, or neither. The narrow "
@@ -174,7 +175,7 @@ def _sharing_alt(one: Looked, combinations: pd.DataFrame, marked: Sequence[str])
 
 def _contexts(case: Case, found: Features) -> tuple[Block, ...]:
     suites = found.of(Kind.CULTURE, Kind.VALUES)
-    if not any(len(one.kinds) for one in suites):
+    if not any(len(one.sharing) or len(one.contexts) for one in suites):
         return ()
     head = Heading(text="Texts that activate a latent most", level=2)
     known = [one for one in suites if len(one.contexts)]

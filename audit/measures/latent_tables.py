@@ -96,10 +96,11 @@ def latent_kinds(view: View, suite: str) -> pd.DataFrame:
     Returns:
         Columns `layer`, `kind`, `n`, `share`; `with_content` (of them, p of content below 0.05), `by_chance` (as many
         as permuted labels would bring below 0.05), `share_content` and `permuted_content` (means over them). Kinds that
-        no latent has are listed with 0; no row where no latent was looked at.
+        no latent has are listed with 0; no row where no latent's activity could be split (too few templates), or none
+        was looked at: what was not split is of no kind, and not none of each.
     """
     table = view.evidence.latents
-    table = table[table["suite"] == suite]
+    table = table[(table["suite"] == suite) & table["kind"].isin(KINDS)]
     rows = []
     for layer, of in table.groupby("layer", sort=True):
         for kind in KINDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -111,6 +112,12 @@ def test_kinds_are_counted_beside_what_chance_would_make():
     assert table.loc["content-specific", "with_content"] == 10
     assert table.loc["neither", "by_chance"] == pytest.approx(0.5)  # 5 % of 10
     assert latent_kinds(view, "nothing").empty
+
+
+def test_latents_whose_activity_was_not_split_are_of_no_kind_and_are_not_counted_as_none_of_each():
+    evidence = with_features(synthetic_evidence(0, languages=("en", "es")), 0)
+    unsplit = evidence.latents.assign(kind="", share_content=np.nan, p_content=np.nan)
+    assert latent_kinds(prepare(replace(evidence, latents=unsplit)), "culture").empty
 
 
 def test_sharing_counts_latents_by_the_set_of_languages():

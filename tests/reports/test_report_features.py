@@ -229,6 +229,13 @@ def test_kinds_stand_beside_what_chance_would_bring(blocks):
     assert "142 latents, 48 go with content, 7.1 would by chance" in words_of(of)
 
 
+def test_where_no_latents_activity_was_split_it_is_said_and_no_zeros_are_drawn(looked):
+    unsplit = looked.latents.assign(kind="", share_content=NAN, p_content=NAN)
+    told = section(pages(dataclasses.replace(looked, latents=unsplit)), "What the activity of latents goes with")
+    assert words_of(told).startswith("No latent's activity could be split")
+    assert not any(isinstance(block, Picture | Table) for block in told)
+
+
 def test_shared_latents_are_counted_by_their_set_of_languages(blocks):
     (picture,) = [b for b in section(blocks, "Which languages share latents") if isinstance(b, Picture)]
     # in one language only: 12 + 11 + 9 + 8 + 7 + 5 + 1; the two rarest of 14 sets hold 2 + 1
