@@ -54,3 +54,17 @@ class TooFewItems(AuditError):  # noqa: N818 - reads as the fact it states
     """A statistic was asked of fewer independent items than it can be computed from."""
 
     exit_code = 70
+
+
+class DeskError(AuditError):
+    """The community desk's database cannot be used, or what was asked of it does not fit what it holds."""
+
+    exit_code = 71
+
+
+class NotAllowedError(DeskError):
+    """A person asked for what none of their roles allows."""
+
+
+class ConflictError(DeskError):
+    """Somebody else, or another tab, changed the same thing first; nothing was written."""

@@ -446,6 +446,52 @@ class Finding:
     caveats: tuple[str, ...]
 
 
+# --- what people say of it ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Voice:
+    """One person's latest judgement of one finding, as others may read it."""
+
+    finding: str
+    person: str  # a number within this table, not an id: it tells people apart and nothing else
+    community: str
+    judgement: str  # agree | partly | disagree | cannot say
+    severity: int | None  # 0 no harm .. 4 severe
+    prevalence: str  # common | some | rare | absent | cannot say | ""
+    region: str
+    comment: str  # "" where none was given, or a moderator hid it
+    comment_language: str
+    revised: bool  # changed after others' reviews were shown; the blind one is `blind`
+    blind: str  # the first judgement
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContestRecord:
+    """A contest of a finding, as it stands."""
+
+    id: str
+    finding: str
+    community: str
+    state: str
+    open: bool  # admitted and not yet decided: the finding is marked wherever it is shown
+    due: str  # date of the next step, ISO; "" when closed
+    steps: tuple[tuple[str, str, str], ...]  # (step, date, words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgements:
+    """All that people said of a run's findings at one moment: data of the report, the gate and the statistics."""
+
+    run_id: str
+    as_of: int  # number of the last event of the desk that this knows
+    head: str  # hash of that event
+    communities: Mapping[str, str]  # id -> name
+    voices: tuple[Voice, ...]
+    contests: tuple[ContestRecord, ...]
+    withdrawn: int  # judgements taken out because their author withdrew consent
+
+
 def as_dict(record: Any) -> dict[str, Any]:
     """A record as plain JSON-ready types, fields in their order of declaration."""
     return dataclasses.asdict(record)
