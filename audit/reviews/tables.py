@@ -104,7 +104,7 @@ class Person(Base):
     consent_at: Mapped[datetime | None]
     consent_version: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
-    version: Mapped[int]
+    version: Mapped[int] = mapped_column()
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy's own form
     __table_args__ = (CheckConstraint("status IN ('active', 'disabled', 'withdrawn')", name="status"),)
@@ -237,7 +237,7 @@ class Draft(Base):
     assignment_id: Mapped[str] = mapped_column(ForeignKey("assignments.id"), primary_key=True)
     content: Mapped[dict[str, Any]]
     saved_at: Mapped[datetime]
-    version: Mapped[int]
+    version: Mapped[int] = mapped_column()
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
 
@@ -304,7 +304,7 @@ class Contest(Base):
     due_at: Mapped[datetime | None]  # of the next step; None when closed
     handler: Mapped[str | None] = mapped_column(ForeignKey("people.id"))  # who must decide: neither filed nor answered
     submission: Mapped[str] = mapped_column(unique=True)
-    version: Mapped[int]
+    version: Mapped[int] = mapped_column()
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
     __table_args__ = (
@@ -349,8 +349,9 @@ class Proposal(Base):
     published: Mapped[str] = mapped_column(default="")  # the suite version that carries it
     submission: Mapped[str] = mapped_column(unique=True)
     made_at: Mapped[datetime]
+    submitted_at: Mapped[datetime | None]  # last; reviews from before it spoke of other words
     erased_at: Mapped[datetime | None]
-    version: Mapped[int]
+    version: Mapped[int] = mapped_column()
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
     __table_args__ = (
@@ -367,6 +368,7 @@ class ProposalReview(Base):
     person_id: Mapped[str] = mapped_column(ForeignKey("people.id"), primary_key=True)
     judgement: Mapped[str]  # accept | change | refuse
     words: Mapped[str]
+    answer: Mapped[str] = mapped_column(default="")  # the proposer's, to a refusal; it then blocks no more
     at: Mapped[datetime]
     erased_at: Mapped[datetime | None]
 
@@ -388,6 +390,7 @@ class Job(Base):
     state: Mapped[str]  # waiting | running | done | failed
     answer: Mapped[dict[str, Any] | None]
     error: Mapped[str] = mapped_column(default="")
+    begun: Mapped[int] = mapped_column(default=0)  # how often; a worker that died leaves it to the next
     asked_at: Mapped[datetime]
     begun_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
