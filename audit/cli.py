@@ -16,6 +16,7 @@ from audit.errors import AuditError, ResourceError, UsageError
 from audit.pipeline import DEFAULT_MODEL, Depth, Request
 from audit.progress import ConsoleReporter
 from audit.runs import RunFolder, find_run, write_json
+from audit.suites.pair_text import parse_answer, parse_template
 
 if TYPE_CHECKING:
     from audit.models import AuditedModel
@@ -215,8 +216,8 @@ def try_(
         from audit.circuits import trial
     except ModuleNotFoundError as error:
         raise ResourceError(f"{error.name} is not installed; pip install 'plural-audit[models]'") from None
-    base, counterpart = trial.parse_template(prompt)
-    first, second = (trial.parse_answer(answer) for answer in answers)
+    base, counterpart = parse_template(prompt)
+    first, second = (parse_answer(answer) for answer in answers)
     with _progress() as reporter:
         audited = _loaded(Request(model=model, dtype=dtype, device=device), reporter, accept_terms=accept_terms)
         reporter.stage("patching")

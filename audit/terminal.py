@@ -18,6 +18,7 @@ from rich.text import Text
 
 from audit.records import Estimate, Finding, Manifest, Scope, Undefined, Verdict, node_name
 from audit.suites import language_name
+from audit.suites.pair_text import isolated
 
 if TYPE_CHECKING:
     from audit.circuits.selftest import SelfTest
@@ -185,8 +186,6 @@ def self_test(found: SelfTest) -> None:
 
 
 def _answers(one: Trial, labels: tuple[str, str]) -> None:
-    from audit.circuits.trial import isolated
-
     grid = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
     grid.add_column("after", overflow="fold")
     for role, label in zip("ab", labels, strict=True):

@@ -21,6 +21,7 @@ from audit.errors import UsageError
 from audit.models import AuditedModel
 from audit.models.spelling import Ids, Refused
 from audit.records import MLP, Ask, ModelRecord
+from audit.suites.pair_text import isolated, shortened
 
 if TYPE_CHECKING:
     from audit.circuits.patching import Batch
@@ -104,70 +105,6 @@ class Trial:
         return None if abs(self.effect) < smallest else nats / self.effect
 
 
-# --- what is asked ---------------------------------------------------------------------------
-
-
-def parse_template(text: str) -> tuple[str, str]:
-    r"""Base and counterpart of a prompt with one slot: "The {nurse|engineer} said" has the nurse as base.
-
-    A side of the slot may be empty. Braces and bars that are meant as such are written `\{`, `\}`, `\|`, a backslash
-    before one of them `\\`; outside the slot a bar needs none.
-
-    Raises:
-        UsageError: not exactly one slot of exactly two sides.
-    """
-    signs = _unescaped(text)
-    places = {mark: [at for at, sign in enumerate(signs) if sign == (mark, False)] for mark in "{}"}
-    opened, closed = places["{"], places["}"]
-    if not opened and not closed:
-        raise UsageError(f"prompt {_shown(text)}: no slot; mark the words to swap, as in The {{nurse|engineer}} said")
-    if len(opened) != 1 or len(closed) != 1 or closed[0] < opened[0]:
-        raise UsageError(
-            rf"prompt {_shown(text)}: not exactly one slot {{base|counterpart}}; keep one slot, "
-            r"and write \{ and \} for braces that are meant as such"
-        )
-    begin, end = opened[0], closed[0]
-    bars = [at for at in range(begin, end) if signs[at] == ("|", False)]
-    if len(bars) != 1:
-        raise UsageError(
-            rf"prompt {_shown(text)}: the slot has {len(bars) + 1} sides; "
-            r"give two, as in {nurse|engineer}, and write \| for a bar that is meant as such"
-        )
-    before, after = signs[:begin], signs[end + 1 :]
-    sides = signs[begin + 1 : bars[0]], signs[bars[0] + 1 : end]
-    base, counterpart = ("".join(sign for sign, _ in (*before, *side, *after)) for side in sides)
-    return base, counterpart
-
-
-def parse_answer(text: str) -> tuple[str, ...]:
-    r"""The alternatives of an answer, separated by bars: " she| they". A bar that is meant as such is written `\|`.
-
-    Raises:
-        UsageError: an alternative is empty.
-    """
-    alternatives = [""]
-    for sign, escaped in _unescaped(text):
-        if sign == "|" and not escaped:
-            alternatives.append("")
-        else:
-            alternatives[-1] += sign
-    if not all(alternatives):
-        raise UsageError(f"answer {_shown(text)}: an alternative is empty; give words, as in ' she| they'")
-    return tuple(alternatives)
-
-
-def _unescaped(text: str) -> list[tuple[str, bool]]:
-    """Characters, and whether a backslash stood before them; other backslashes are characters themselves."""
-    signs: list[tuple[str, bool]] = []
-    at = 0
-    while at < len(text):
-        escaped = text[at] == "\\" and text[at + 1 : at + 2] in ("{", "}", "|", "\\")
-        at += escaped
-        signs.append((text[at], escaped))
-        at += 1
-    return signs
-
-
 # --- the trial -------------------------------------------------------------------------------
 
 
@@ -223,14 +160,14 @@ def _require_comparable(base: str, counterpart: str, answers: Answers) -> None:
     if not base or not counterpart:
         raise UsageError("prompt: nothing is left of it on one side of the slot; write words around the slot")
     if base == counterpart:
-        raise UsageError(f"prompt {_shown(base)}: both sides of the slot are the same; give two to compare")
+        raise UsageError(f"prompt {shortened(base)}: both sides of the slot are the same; give two to compare")
     for name, alternatives in zip("ab", answers, strict=True):
         if not alternatives or not all(alternatives):
             raise UsageError(f"answer {name}: empty; give words, usually with a space before them, as ' she'")
         if len(set(alternatives)) < len(alternatives):
             raise UsageError(f"answer {name}: an alternative stands there twice; give each once")
     if both := sorted(set(answers[0]) & set(answers[1])):
-        raise UsageError(f"answers: {_shown(both[0])} competes with itself; give two that differ")
+        raise UsageError(f"answers: {shortened(both[0])} competes with itself; give two that differ")
 
 
 def _asks(base: str, counterpart: str, answers: Answers) -> tuple[Ask, Ask]:
@@ -248,7 +185,7 @@ def _spelled(audited: AuditedModel, asks: tuple[Ask, Ask], answers: Answers) -> 
     every = sorted(ids for alternatives in pair.answers for ids in alternatives)
     for one, other in itertools.pairwise(every):  # sorted: what begins with another follows it
         if other[: len(one)] == one:
-            words = _shown(audited.tokenizer.decode(list(one)))
+            words = shortened(audited.tokenizer.decode(list(one)))
             raise UsageError(
                 f"answers: another one begins with the tokens of {words}, so its probability counts twice; "
                 "give answers that part at their first word"
@@ -284,10 +221,10 @@ def _cannot(refused: Refused, asks: tuple[Ask, Ask], answers: Answers) -> UsageE
     if any(ask.prompt[-1].isspace() for ask in asks):
         way_out = "move the space at the prompt's end to the beginning of the answers"
     elif bare:
-        way_out = f"an answer usually begins with a space, as {_shown(' ' + bare[0])}"
+        way_out = f"an answer usually begins with a space, as {shortened(' ' + bare[0])}"
     else:
         way_out = "choose other words"
-    return UsageError(f"prompt {_shown(asks[0].prompt)}: {refused.reason}; {way_out}")
+    return UsageError(f"prompt {shortened(asks[0].prompt)}: {refused.reason}; {way_out}")
 
 
 def _patched(batch: Batch, *, effect: float, n_exact: int | None) -> tuple[NodeEffect, ...]:
@@ -431,22 +368,6 @@ def caveats(trial: Trial) -> tuple[str, ...]:
     return tuple(said)
 
 
-# Characters that change the direction of what follows them.
-_TURNS = {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A)), "\u200e", "\u200f", "\u061c"}
-
-
-def isolated(text: str) -> str:
-    """Text that keeps its direction to itself: in FSI and PDI if any of it runs from right to left."""
-    bare = "".join(sign for sign in text if sign not in _TURNS)
-    turns = any(unicodedata.bidirectional(sign) in ("R", "AL", "AN") for sign in bare)
-    return f"\u2068{bare}\u2069" if turns else bare
-
-
 def quoted(text: str) -> str:
     """User text within a sentence."""
     return f"‘{isolated(text)}’"
-
-
-def _shown(text: str) -> str:
-    """User text within an error: its beginning, with its spaces to be seen."""
-    return repr(isolated(text if len(text) <= 60 else text[:57] + "..."))

@@ -13,10 +13,11 @@ from audit.circuits import trial
 from audit.circuits.pairs import pair_from
 from audit.circuits.patching import Batch, effects_of, sufficiency_of
 from audit.circuits.replay import Replay
-from audit.circuits.trial import caveats, differing_words, parse_answer, parse_template, sentence, token_texts, try_pair
+from audit.circuits.trial import caveats, differing_words, sentence, token_texts, try_pair
 from audit.errors import UsageError
 from audit.observe import score
 from audit.records import MLP, Ask, as_dict
+from audit.suites.pair_text import isolated, parse_answer, parse_template
 from tests.circuits.shapes import all_nodes, no_nodes, one_node
 
 NEAR = 1e-4  # nats: float32 sums in another order
@@ -255,7 +256,7 @@ def test_right_to_left_text_is_isolated_and_markup_is_text(shown, llama):
     assert "[red]The nurse[/x]" in text
     assert "‘[/y]’" in text
     assert "\x1b" not in text
-    assert trial.isolated("a\u202eb\u2069") == "ab"  # marks of the user's own would reach beyond the text
+    assert isolated("a\u202eb\u2069") == "ab"  # marks of the user's own would reach beyond the text
 
 
 def test_an_mlp_is_written_as_head_minus_one(tried):
