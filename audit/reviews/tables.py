@@ -366,13 +366,13 @@ class ProposalReview(Base):
 
     proposal_id: Mapped[str] = mapped_column(ForeignKey("proposals.id"), primary_key=True)
     person_id: Mapped[str] = mapped_column(ForeignKey("people.id"), primary_key=True)
-    judgement: Mapped[str]  # accept | change | refuse
+    judgement: Mapped[str]  # accept | change | refuse; "" once erased
     words: Mapped[str]
     answer: Mapped[str] = mapped_column(default="")  # the proposer's, to a refusal; it then blocks no more
     at: Mapped[datetime]
     erased_at: Mapped[datetime | None]
 
-    __table_args__ = (CheckConstraint("judgement IN ('accept', 'change', 'refuse')", name="judgement"),)
+    __table_args__ = (CheckConstraint("judgement IN ('accept', 'change', 'refuse', '')", name="judgement"),)
 
 
 # --- work, reports, the log ------------------------------------------------------------------
