@@ -261,7 +261,10 @@ class Review(Base):
     comment_language: Mapped[str]
     submission: Mapped[str] = mapped_column(unique=True)  # made by the page once per form: a double click is one review
     submitted_at: Mapped[datetime]
-    hidden_reason: Mapped[str] = mapped_column(default="")  # a moderator's; the judgement counts on, the words are hidden
+    hidden_reason: Mapped[str] = mapped_column(
+        default=""
+    )  # a moderator's; the judgement counts on, the words are hidden
+    salt: Mapped[str] = mapped_column(default=new_id)  # of the digest in the log (events.seal); emptied with the words
     erased_at: Mapped[datetime | None]  # consent was withdrawn: words and judgement are gone
 
     __table_args__ = (
@@ -325,6 +328,7 @@ class ContestStep(Base):
     person_id: Mapped[str | None] = mapped_column(ForeignKey("people.id"))  # None: a deadline passed
     words: Mapped[str]
     at: Mapped[datetime]
+    salt: Mapped[str] = mapped_column(default=new_id)  # of the digest in the log (events.seal); emptied with the words
     erased_at: Mapped[datetime | None]
 
 
@@ -350,6 +354,7 @@ class Proposal(Base):
     submission: Mapped[str] = mapped_column(unique=True)
     made_at: Mapped[datetime]
     submitted_at: Mapped[datetime | None]  # last; reviews from before it spoke of other words
+    salt: Mapped[str] = mapped_column(default=new_id)  # of the digest in the log (events.seal); emptied with the words
     erased_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column()
 
@@ -370,6 +375,7 @@ class ProposalReview(Base):
     words: Mapped[str]
     answer: Mapped[str] = mapped_column(default="")  # the proposer's, to a refusal; it then blocks no more
     at: Mapped[datetime]
+    salt: Mapped[str] = mapped_column(default=new_id)  # of the digest in the log (events.seal); emptied with the words
     erased_at: Mapped[datetime | None]
 
     __table_args__ = (CheckConstraint("judgement IN ('accept', 'change', 'refuse', '')", name="judgement"),)
