@@ -22,7 +22,18 @@ import pandas as pd
 from audit import findings as findings_of
 from audit.errors import DictionaryError, ModelError, ResourceError, RunError, UsageError
 from audit.progress import Reporter, Silent
-from audit.records import Evidence, Finding, Item, Kind, Manifest, ModelRecord, NoiseFloor, Suite, as_dict
+from audit.records import (
+    EXCLUSION_COLUMNS,
+    Evidence,
+    Finding,
+    Item,
+    Kind,
+    Manifest,
+    ModelRecord,
+    NoiseFloor,
+    Suite,
+    as_dict,
+)
 from audit.runs import TABLES, RunFolder, ShardCache, cache_folder, run_id_of, sha256_of
 from audit.suites import digest_of, list_builtin, load_suite, written_languages
 
@@ -37,10 +48,11 @@ PROBING, ENCODING = ("numpy",), ("sae-lens",)  # besides, where features are loo
 WEIGHING = (OWN_NAME, "numpy", "scipy", "statsmodels", "pandas")
 # Raise when scoring, looking inside, or planting changes what the numbers are: cached shards are then computed anew.
 SCORING = 2
-LOOKING = 1
+LOOKING = 2
 SELF_TEST = 1
 FEATURES = 1
 WITH_FEATURES = (Kind.CULTURE, Kind.VALUES, Kind.DILEMMA)
+UNREAD = "the model does not read the language; --circuits exact looks all the same"
 NO_SAE = "no SAE"  # where others have a digest
 
 
@@ -175,29 +187,39 @@ def _look_inside(
     cache: ShardCache,
     reporter: Reporter,
 ) -> Evidence:
-    """The evidence with the circuits of its stereotype suites; every look from the cache or from the model."""
+    """The evidence with the circuits of its stereotype suites; every look from the cache or from the model.
+
+    Languages that the model does not read are left out unless every node is patched: nothing found there could be
+    interpreted, and they cost the most, since a word has more tokens.
+    """
     from audit.circuits import Looker, study
     from audit.measures import failed_competence
 
     versions = {**_observing(evidence.manifest), "looking": str(LOOKING)}
     looker = Looker(model, model=evidence.manifest.model, versions=versions, cache=cache)
     failed = failed_competence(evidence)
-    studies = [
-        study(
-            suite,
-            _margins(evidence, suite.record.name),
-            looker=looker,
-            depth=depth,
-            readable=[language for language in suite.languages if language not in failed],
-            reporter=reporter,
+    left_out = failed if depth == "screened" else ()
+    studies, unread = [], []
+    for suite in (suite for suite in suites if suite.record.kind is Kind.STEREOTYPE):
+        margins = _margins(evidence, suite.record.name)
+        studies.append(
+            study(
+                suite,
+                {place: margin for place, margin in margins.items() if place[0] not in left_out},
+                looker=looker,
+                depth=depth,
+                readable=[language for language in suite.languages if language not in failed],
+                reporter=reporter,
+            )
         )
-        for suite in suites
-        if suite.record.kind is Kind.STEREOTYPE
-    ]
+        unread += [(suite.record.name, *place, "circuits", UNREAD) for place in margins if place[0] in left_out]
     tables = {
         name: pd.concat([getattr(evidence, name), *(getattr(one, name) for one in studies)], ignore_index=True)
         for name in ("nodes", "circuits", "patches", "edges", "readings", "exclusions")
     }
+    tables["exclusions"] = pd.concat(
+        [tables["exclusions"], pd.DataFrame(unread, columns=list(EXCLUSION_COLUMNS))], ignore_index=True
+    )
     return replace(evidence, **tables)
 
 

@@ -4,6 +4,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -416,6 +417,26 @@ def test_the_other_depths_are_other_runs_and_do_what_they_say(model, small, cach
     assert runs["none"].complete
 
 
+def test_languages_that_are_not_read_are_looked_into_only_where_every_node_is(
+    model, small, cache, tmp_path, looked, looks, monkeypatch
+):
+    """German is left out with the reason, English is what it was; depth "exact" leaves nobody out."""
+    used(cache, looked)
+    monkeypatch.setattr("audit.measures.failed_competence", lambda evidence: ("de",))
+    request = Request(model=model, suites=(small,))
+    evidence = pipeline.gather(request, runs=tmp_path / "runs").read_evidence()
+    assert set(evidence.nodes["language"]) == set(evidence.patches["language"]) == {"en"}
+    german = set(evidence.items.loc[evidence.items["language"] == "de", "item"])
+    rows = set(evidence.exclusions[["language", "item", "stage", "reason"]].itertuples(index=False, name=None))
+    assert rows == {("de", item, "circuits", pipeline.UNREAD) for item in german}
+    screened = evidence.nodes[["item", "layer", "head", "screened"]].reset_index(drop=True)
+    before = looked.read_evidence().nodes
+    assert screened.equals(before.loc[before["language"] == "en", list(screened)].reset_index(drop=True))
+    exact = pipeline.gather(replace(request, circuits="exact"), runs=tmp_path / "runs").read_evidence()
+    assert set(exact.nodes["language"]) == {"en", "de"}
+    assert exact.exclusions.empty
+
+
 def test_a_model_that_cannot_be_replayed_is_audited_all_the_same(model, small, cache, tmp_path, looked, monkeypatch):
     """Each item is an exclusion of the circuits, with the reason; what was observed stands, and there is a report."""
 
@@ -445,8 +466,8 @@ def test_items_that_are_held_back_or_cannot_be_patched_are_not_in_the_circuits(m
     rows = evidence.exclusions[["language", "item", "stage"]].to_numpy().tolist()
     assert rows == [["de", "gender-1", "lint"]]
     german = evidence.items[evidence.items["language"] == "de"]
-    for table in (evidence.nodes, evidence.patches):
-        assert set(table.loc[table["language"] == "de", "item"]) == set(german["item"]) - {"gender-1"}
+    for table, there in ((evidence.nodes, german[~german["control"]]), (evidence.patches, german)):
+        assert set(table.loc[table["language"] == "de", "item"]) == set(there["item"]) - {"gender-1"}
         assert "gender-1" in set(table.loc[table["language"] == "en", "item"])
 
 

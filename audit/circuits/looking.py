@@ -57,7 +57,7 @@ class Look(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Screened:
-    """What every node is estimated to do, by item. Shape of `effects`: (items, layers, heads + 1), nats."""
+    """What every node is estimated to do, by item. Shape of `effects`: (items, layers, heads + 1), nats or NaN."""
 
     items: tuple[str, ...]
     effects: Floats
@@ -130,12 +130,12 @@ class Looker:
         kept = self._kept(portions, {"look": "readings"}, lambda: {"rows": _plain_rows(self._readings(portions))})
         return _table(kept["rows"], READING_COLUMNS)
 
-    def patchable(self, portion: Portion) -> tuple[str, ...]:
-        """The items of a portion that `effects` gives numbers for, in their order."""
-        kept = self._kept(
-            [portion], {"look": "patchable"}, lambda: {"items": [pair.item for pair in self._pairs(portion)[0]]}
-        )
-        return tuple(kept["items"])
+    def aligned(self, portion: Portion) -> Screened:
+        """The items of a portion that `effects` gives numbers for, in their order; nothing is estimated (NaN)."""
+        kept = self._kept([portion], {"look": "aligned"}, lambda: self._aligned(portion))
+        shape = (len(kept["items"]), self._model.n_layers, self._model.n_heads + 1)
+        refused = tuple((a, b) for a, b in kept["refused"])
+        return Screened(items=tuple(kept["items"]), effects=np.full(shape, np.nan), refused=refused)
 
     def kept(self, asked: Mapping[str, Any], make: Callable[[AuditedModel], dict[str, Any]]) -> dict[str, Any]:
         """Something else that the model decides, from the cache or made now."""
@@ -194,6 +194,10 @@ class Looker:
             else:
                 pairs.append(pair)
         return pairs, refused
+
+    def _aligned(self, portion: Portion) -> dict[str, Any]:
+        pairs, refused = self._pairs(portion)
+        return {"items": [pair.item for pair in pairs], "refused": refused}
 
     def _screen(self, portion: Portion) -> dict[str, Any]:
         pairs, refused = self._pairs(portion)

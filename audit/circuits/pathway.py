@@ -144,7 +144,7 @@ class _Study:
         """Of the items that can be patched; the screening of the same portion knows which."""
         if not portion.items:
             return {}
-        names = self.looker.patchable(portion)
+        names = self.looker.aligned(portion).items
         values = self.looker.effects(portion, [look])[0] if names else ()
         return dict(zip(names, map(float, values), strict=True))
 

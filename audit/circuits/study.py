@@ -200,7 +200,7 @@ class _Study:
         self.rows = _Rows()
 
     def run(self) -> Study:
-        self._stage("estimating every node")
+        self._stage("estimating every node", controls=False)
         found = {language: items for language in self.languages if (items := self._screen(language)) is not None}
         self.languages = tuple(found)
         self.readable = tuple(language for language in self.readable if language in found)
@@ -238,9 +238,10 @@ class _Study:
         portions = [portion for portion in self.portions if portion.language == language]
         looks = {}
         for portion in portions:
-            looks[portion] = self.looker.screened(portion)
+            # Controls have no say in the choice: nobody would read their estimates.
+            looks[portion] = self.looker.aligned(portion) if portion.control else self.looker.screened(portion)
             self.refused += [(language, item, reason) for item, reason in looks[portion].refused]
-            self.reporter.advance(len(portion.items))
+            self.reporter.advance(0 if portion.control else len(portion.items))
         looks = {portion: look for portion, look in looks.items() if look.items}
         if not looks:
             return None
@@ -475,18 +476,19 @@ def _spread(items: _Items, n: int) -> Portion:
 
 
 def _node_rows(suite: str, language: str, items: _Items, drawn: Nodes) -> pd.DataFrame:
-    n_items, n_layers, n_columns = items.screened.shape
+    real = ~items.control  # of controls no node alone is known
+    n_items, n_layers, n_columns = items.screened[real].shape
     layers, columns = np.divmod(np.arange(n_layers * n_columns), n_columns)
     return pd.DataFrame(
         {
             "suite": suite,
             "language": language,
-            "item": np.repeat(np.array(items.names, dtype=object), len(layers)),
+            "item": np.repeat(np.array(items.names, dtype=object)[real], len(layers)),
             "layer": np.tile(layers, n_items),
             "head": np.tile(np.where(columns == n_columns - 1, MLP, columns), n_items),
-            "screened": items.screened.ravel(),
-            "exact": items.exact.ravel(),
-            "drawn": (~items.control[:, None] & drawn.ravel()).ravel(),
+            "screened": items.screened[real].ravel(),
+            "exact": items.exact[real].ravel(),
+            "drawn": np.tile(drawn.ravel(), n_items),
         }
     )
 
