@@ -41,8 +41,8 @@ TURN = int.from_bytes(hashlib.sha256(b"plural-audit desk").digest()[:8], signed=
 REPEATABLE = {"40001", "40P01"}  # serialisation failure, deadlock: rolled back for certain
 # File systems on which SQLite's shared memory and locks do not hold between machines.
 NETWORK_FILE_SYSTEMS = frozenset(
-    ("afs", "beegfs", "ceph", "cifs", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "ocfs2", "smb3", "smbfs")
-    + ("fuse.ceph", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs")
+    {"afs", "beegfs", "ceph", "cifs", "glusterfs", "gpfs", "lustre", "nfs", "nfs4", "ocfs2", "smb3", "smbfs"}
+    | {"fuse.ceph", "fuse.glusterfs", "fuse.s3fs", "fuse.sshfs"}
 )
 
 

@@ -33,7 +33,7 @@ WRITTEN: Mapping[type[Base], tuple[str, ...]] = {
     Review: ("judgement", "severity", "prevalence", "region", "comment", "comment_language"),
     ContestStep: ("words",),
     Proposal: ("language", "topic", "template", "answer_a", "answer_b", "gloss", "source", "regions"),
-    ProposalReview: ("judgement", "words"),
+    ProposalReview: ("judgement", "words", "answer"),
 }
 
 
@@ -155,7 +155,7 @@ def verify_chain(session: Session, *, heads: Mapping[int, str] | None = None) ->
 
 
 def verify_words(session: Session) -> Problem | None:
-    """The first seal that no longer fits its row, or None. Rows that were erased, as their author asked, are skipped."""
+    """The first seal that no longer fits its row, or None. Rows that were erased as their author asked are skipped."""
     latest: dict[tuple[str, ...], tuple[int, str]] = {}
     for event in _in_order(session):
         if "row" in event.facts and "sha256" in event.facts:
