@@ -1,0 +1,55 @@
+"""Bootstrap-t intervals of smooth functions of findings, for statistics of people.
+
+A statistic is given as a function of weights: how often each finding is counted. It returns its value and standard
+error for many sets of weights at once, so that resampling is a few matrix products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Weighted = Callable[[Floats], tuple[Floats, Floats]]  # weights (n, findings) -> values (n,), standard errors (n,)
+
+FEWEST_FINDINGS = 8  # with fewer, no interval tried here held what it promised (85 % and less of planted agreement)
+RESAMPLES = 1999
+AT_ONCE = 500  # resamples
+
+
+def bootstrap_t(statistic: Weighted, *, n: int, level: float) -> tuple[float, float, str]:
+    """Interval of a statistic of `n` findings, at least `FEWEST_FINDINGS`: studentised bootstrap.
+
+    The statistic should be on a scale on which its error does not depend on its value (a logarithm of a share, Fisher's
+    z). Resamples in which it has no value are left out (Efron and Tibshirani 1993, chapter 12).
+
+    Returns:
+        Lower and upper bound on the statistic's scale, and the method as printed.
+    """
+    assert n >= FEWEST_FINDINGS, "callers say why there is no interval"
+    value, error = (float(x[0]) for x in statistic(np.ones((1, n))))
+    rng = np.random.default_rng([30, n])
+    weights = rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parts = [statistic(weights[i : i + AT_ONCE]) for i in range(0, RESAMPLES, AT_ONCE)]
+        ratios = np.concatenate([(values - value) / errors for values, errors in parts])
+    upper, lower = np.quantile(ratios[np.isfinite(ratios)], [(1 + level) / 2, (1 - level) / 2])
+    return value - float(upper) * error, value - float(lower) * error, f"bootstrap of {n} findings"
+
+
+def too_few(n: int, *, what: str) -> str | None:
+    """Why `n` findings give no interval, or None where they do. `what`: "judged by two people"."""
+    if n >= FEWEST_FINDINGS:
+        return None
+    counted = f"{n} finding was" if n == 1 else f"{n} findings were"
+    return f"{counted} {what}; an interval that holds what it promises needs {FEWEST_FINDINGS}"
+
+
+def weighted_error(weights: Floats, influence: Floats) -> Floats:
+    """Standard error of a statistic from each finding's influence on it: shape (n,), both arguments (n, findings)."""
+    total = weights.sum(axis=1)
+    mean = (weights * influence).sum(axis=1) / total
+    squares = (weights * (influence - mean[:, None]) ** 2).sum(axis=1)
+    return np.asarray(np.sqrt(squares * total / (total - 1)))
