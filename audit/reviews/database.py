@@ -272,8 +272,9 @@ def file_system_of(path: Path, *, mounts: Path = Path("/proc/mounts")) -> str:
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver begins nothing by itself: _begin_sqlite does
-    # The wait comes first: turning WAL on needs the file for itself.
-    for pragma in (f"busy_timeout={WAIT_S * 1000}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
+    # The wait comes first: turning WAL on needs the file for itself. What is erased is overwritten, not only unlinked.
+    settings = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON")
+    for pragma in (f"busy_timeout={WAIT_S * 1000}", *settings):
         connection.execute(f"PRAGMA {pragma}")
 
 
