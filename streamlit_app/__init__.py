@@ -1,1 +1,1 @@
-"""Where people judge."""
+"""Where people judge: pages that show what the library found and collect what people say. Nothing is computed here."""

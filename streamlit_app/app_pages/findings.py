@@ -1,0 +1,138 @@
+"""All findings of a run: searched, filtered, fifty a page, each a real link that a keyboard reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import streamlit as st
+from markupsafe import Markup
+
+from audit.records import Verdict
+from audit.reviews import accounts, library
+from audit.reviews.library import Order, Page, Query, Row, RunView
+from streamlit_app import frame, plain, texts
+from streamlit_app.shown import VERDICT_WORDS, badge, english, paragraph, put, said, verdict
+from streamlit_app.texts import N_, _, ngettext
+
+ORDERS = {
+    Order.REPORT: N_("As in the report"),
+    Order.FEWEST: N_("Fewest reviews first"),
+    Order.MOST: N_("Most reviews first"),
+}
+FILTERS = ("text", "language", "measure", "verdict", "community", "needs", "contested", "fixed", "order", "page")
+
+
+def page() -> None:
+    """Filters, count, cards, pages."""
+    frame.title(_("Findings"))
+    run = frame.choose_run()
+    if run is None:
+        return
+    found = library.find(frame.db(), asked(run), by=frame.me().id)
+    filters(found)
+    put(paragraph(ngettext("{n} finding", "{n} findings", found.total)))
+    if not found.total:
+        put(paragraph(_("Nothing fits these filters. Take one away.")))
+    for row in found.rows:
+        card(run, row)
+    if found.pages > 1:
+        st.pagination(found.pages, key="f_page")
+
+
+def asked(run: RunView) -> Query:
+    """The query that the filters make. Their state is kept by Streamlit under their keys."""
+    state = st.session_state
+
+    def value(name: str) -> str:
+        return str(state.get(f"f_{name}") or "")
+
+    if value("seen") != _signature():  # another filter: begin at its first page
+        state["f_seen"], state["f_page"] = _signature(), 1
+    return Query(
+        run=run.id,
+        text=value("text"),
+        language=value("language"),
+        measure=value("measure"),
+        verdict=value("verdict"),
+        community=value("community"),
+        needs_review=bool(state.get("f_needs")),
+        contested=bool(state.get("f_contested")),
+        confirmatory_only=bool(state.get("f_fixed")),
+        order=Order(value("order") or Order.REPORT),
+        page=int(state.get("f_page") or 1),
+    )
+
+
+def _signature() -> str:
+    return repr([st.session_state.get(f"f_{name}") for name in FILTERS if name != "page"])
+
+
+def filters(found: Page) -> None:
+    """What can be asked, with how many findings each choice would give."""
+    with st.container(border=True):
+        st.text_input(
+            _("Search"),
+            key="f_text",
+            max_chars=200,
+            help=_("Words that all occur in the finding, its caveats or its id."),
+        )
+        first, second = st.columns(2)
+        with first:
+            choice(_("Language"), "language", found, texts.name_of)
+            choice(_("Verdict"), "verdict", found, lambda one: _(VERDICT_WORDS[Verdict(one)]))
+        with second:
+            choice(_("What was asked"), "measure", found, plain.question)
+            known = {one.id: one.name for one in accounts.communities(frame.db(), by=frame.me().id)}
+            pick(_("For a community"), "community", known, lambda one: known[one])
+        st.checkbox(_("Only those that need more reviews"), key="f_needs")
+        st.checkbox(_("Only contested ones"), key="f_contested")
+        st.checkbox(
+            _("Only what was fixed before the run"),
+            key="f_fixed",
+            help=_("Tests that were planned in advance; the others are leads to follow."),
+        )
+        st.selectbox(_("Order"), list(Order), key="f_order", format_func=lambda one: _(ORDERS[one]))
+
+
+def choice(label: str, name: str, found: Page, word: Callable[[str], str]) -> None:
+    """A filter over one facet; the value chosen stays to choose even where the other filters leave none of it."""
+    counts: Mapping[str, int] = found.facets[name]
+    held = str(st.session_state.get(f"f_{name}") or "")
+    options = dict.fromkeys([*counts, *([held] if held else [])])
+    pick(label, name, options, lambda one: f"{word(one)} ({texts.number(counts.get(one, 0))})")
+
+
+def pick(label: str, name: str, options: Mapping[str, object], word: Callable[[str], str]) -> None:
+    """A list that also offers "all"."""
+    st.selectbox(
+        label,
+        ["", *options],
+        key=f"f_{name}",
+        format_func=lambda one: word(one) if one else _("All"),
+        filter_mode="contains",
+    )
+
+
+def card(run: RunView, row: Row) -> None:
+    """One finding: verdict, sentence, who judged it, and the way to it."""
+    with st.container(border=True):
+        marks = [verdict(row.verdict)]
+        if row.contest:
+            marks.append(badge(_("Contested")))
+        if not row.confirmatory:
+            marks.append(badge(_("Exploratory")))
+        put(
+            Markup("<p>{}</p>").format(Markup(" ").join(marks)),
+            Markup('<p class="desk-text">{}</p>').format(english(row.sentence)),
+            Markup('<p class="desk-quiet">{} · {}</p>').format(plain.question(row.measure), judged(row.reviews)),
+        )
+        frame.link("finding", _("Open finding {id}", id=row.id[:8]), run=run.id, id=row.id)
+
+
+def judged(people: int | None) -> Markup:
+    """How many people judged a finding; one or two are not told apart, since they could be recognised."""
+    if people is None:
+        return said(_("judged by one or two people"))
+    if not people:
+        return said(_("judged by nobody yet"))
+    return said(ngettext("judged by {n} person", "judged by {n} people", people))

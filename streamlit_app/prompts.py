@@ -1,0 +1,151 @@
+"""What the model was asked, as people read it: prompts in their script and direction, and what would follow them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup, escape
+
+from audit.reviews.library import Answer, FindingView, ItemView, Prompt
+from streamlit_app import texts
+from streamlit_app.shown import badge, code, paragraph, put, said, words
+from streamlit_app.texts import N_, _, ngettext
+
+MOST_PROMPTS = 4  # of an item
+MOST_ANSWERS = 3  # of a prompt with many
+CONTEXTS = {
+    "base": N_("with the first group"),
+    "counterpart": N_("with the second group"),
+    "asked": N_("with the culture's name"),
+    "neutral": N_("without a name"),
+    "endorse": N_("statement that endorses"),
+    "reject": N_("statement that rejects"),
+    "true": N_("plainly true statement"),
+    "false": N_("plainly false statement"),
+    "ab": N_("options in one order"),
+    "ba": N_("options in the other order"),
+}
+ORIGINS = {
+    "native": N_("written in this language"),
+    "adapted": N_("adapted from another language"),
+    "translated": N_("translated"),
+}
+
+
+def put_items(view: FindingView) -> None:
+    """The items behind a finding, those that are shown, and how many are not."""
+    for item in view.items:
+        put(item_words(item))
+    if view.more:
+        put(
+            paragraph(
+                ngettext("{n} more item is in the run's files.", "{n} more items are in the run's files.", view.more),
+                kind="quiet",
+            )
+        )
+
+
+def item_words(item: ItemView) -> Markup:
+    """One item: its prompts, what the model made of them, the English item beside it, and where its words come from."""
+    if item.withheld:
+        return said(
+            _("The licence of {item} forbids copying its words; the id finds it in its source."), item=code(item.id)
+        )
+    parts = [prompt_words(one, language=item.language) for one in item.prompts[:MOST_PROMPTS]]
+    more = len(item.prompts) - MOST_PROMPTS
+    if more > 0:
+        parts.append(
+            paragraph(ngettext("{n} more wording of this item", "{n} more wordings of this item", more), kind="quiet")
+        )
+    if item.gloss:
+        parts.append(paragraph(_("The same item in English:"), kind="quiet"))
+        parts += [prompt_words(one, language="en", shares=False) for one in item.gloss[: min(2, MOST_PROMPTS)]]
+    return Markup('<section class="desk-prompt">{}{}</section>').format(Markup("").join(parts), provenance(item))
+
+
+def prompt_words(prompt: Prompt, *, language: str, shares: bool = True) -> Markup:
+    """One prompt with the words that differ marked, and its answers."""
+    name = context_word(prompt.context)
+    label = Markup('<span class="desk-label">{}</span> ').format(f"{name}:") if name else Markup("")
+    text = Markup("<p>{}{}</p>").format(label, marked(prompt, language=language)) if prompt.text else Markup("")
+    return text + answer_words(prompt.answers, language=language, shares=shares)
+
+
+def marked(prompt: Prompt, *, language: str) -> Markup:
+    """The prompt's text; what differs between the prompts of its item is marked."""
+    if prompt.slot is None:
+        return words(prompt.text, language=language)
+    low, high = prompt.slot
+    inner = Markup('{}<mark class="desk-slot">{}</mark>{}').format(
+        prompt.text[:low], prompt.text[low:high], prompt.text[high:]
+    )
+    return Markup('<bdi dir="auto" lang="{}">{}</bdi>').format(language, inner)
+
+
+def context_word(context: str) -> str:
+    """Which prompt of its item it is, in words; "" where the item has but one."""
+    known = [part for part in context.split("/") if part in CONTEXTS]
+    return _(CONTEXTS[known[0]]) if known else ""
+
+
+def answer_words(answers: Sequence[Answer], *, language: str, shares: bool) -> Markup:
+    """What the model would go on with, as people count: of a hundred times."""
+
+    def spelled(answer: Answer) -> Markup:
+        text = " / ".join(one.strip() for one in answer.spellings)
+        return Markup("«{}»").format(words(text, language=language))
+
+    known = [answer for answer in answers if answer.share is not None]
+    if not shares or len(known) < 2:
+        listed = Markup(" · ").join(spelled(answer) for answer in answers[:MOST_ANSWERS])
+        return Markup('<p class="desk-label">{}</p>').format(said(_("Answers: {answers}"), answers=listed))
+    ranked = sorted(known, key=lambda answer: -(answer.share or 0))
+    if len(known) == 2:
+        first, second = ranked
+        return Markup("<p>{}</p>").format(
+            said(
+                _("Of 100 times that the model goes on with one of the two, {n} with {first} and {m} with {second}."),
+                n=escape(hundredths(first)),
+                first=spelled(first),
+                m=escape(texts.number(100 - _rounded(first))),
+                second=spelled(second),
+            )
+        )
+    lines = [
+        Markup("<li>{}</li>").format(said(_("{n} with {answer}"), n=escape(hundredths(one)), answer=spelled(one)))
+        for one in ranked[:MOST_ANSWERS]
+    ]
+    rest = len(known) - len(lines)
+    head = ngettext(
+        "Of 100 times that the model goes on with one of {n} answer, most often:",
+        "Of 100 times that the model goes on with one of {n} answers, most often:",
+        len(known),
+    )
+    tail = ngettext("and {n} other answer", "and {n} other answers", rest) if rest > 0 else ""
+    end = Markup("<li>{}</li>").format(tail) if tail else Markup("")
+    return Markup('<p>{}</p><ul class="desk-list">{}{}</ul>').format(head, Markup("").join(lines), end)
+
+
+def hundredths(answer: Answer) -> str:
+    """How many times of a hundred."""
+    return texts.number(_rounded(answer))
+
+
+def _rounded(answer: Answer) -> int:
+    return round(100 * (answer.share or 0.0))
+
+
+def provenance(item: ItemView) -> Markup:
+    """Where the words come from, and what is known against them."""
+    facts = [_(ORIGINS[item.origin])] if item.origin in ORIGINS else []
+    facts.append(_("by a person") if item.author == "person" else _("by a machine"))
+    facts.append(ngettext("read by {n} reviewer", "read by {n} reviewers", item.reviewed))
+    marks = [badge(_("Control"))] if item.control else []
+    if item.quarantine:
+        marks.append(badge(_("Held back from headlines")))
+    line = Markup('<p class="desk-label">{} · {} {}</p>').format(
+        code(item.id), " · ".join(facts), Markup(" ").join(marks)
+    )
+    if item.source:
+        line += Markup('<p class="desk-label">{}</p>').format(said(_("Source: {source}"), source=item.source))
+    return line
