@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -28,6 +28,9 @@ Floats = NDArray[np.float64]
 LENS, ATTENTION, PROBE, SHUFFLED = "logit lens", "attention to the slot", "probe", "probe of shuffled labels"
 RESIDUAL = -1  # the head number of what is read from the residual stream after a layer
 
+# Items of a language that the lens reads, topic by topic in turn: where answers have several tokens it takes a
+# normaliser over the vocabulary for each layer, and would cost more than all patching.
+LENS_ITEMS = 12
 MOST_FOLDS = 5
 MIN_TEMPLATES = 4  # of a topic; a probe fitted on fewer than three has nothing to generalise from
 SHUFFLES = 20
@@ -44,7 +47,7 @@ class _Seen:
     """What was read of n items, in the order of their names."""
 
     items: tuple[Item, ...]
-    lens: Floats  # (n, layers) nats, each turned to the item's own effect
+    lens: Floats  # (LENS_ITEMS at most, layers) nats, each turned to the item's own effect
     streams: NDArray[np.float32]  # (n, 2, layers, d) after each layer, at the last position of base and counterpart
     attention: Floats | None  # (n, layers, heads); NaN where a prompt has no token of its own
 
@@ -78,7 +81,7 @@ def _rows(batches: Sequence[Batch], items: Sequence[Item], *, seed: int) -> Iter
         return
     seen = _seen(batches, {item.id: item for item in items})
     for layer, value in enumerate(_means(seen.lens)):
-        yield LENS, layer, RESIDUAL, value, len(seen.items)
+        yield LENS, layer, RESIDUAL, value, len(seen.lens)
     if seen.attention is not None:
         counted = ~np.isnan(seen.attention).any(axis=(1, 2))
         shares = _means(seen.attention[counted])
@@ -97,7 +100,12 @@ def _means(values: Floats) -> Floats:
 
 def _seen(batches: Sequence[Batch], items: Mapping[str, Item]) -> _Seen:
     names = [pair.item for batch in batches for pair in batch.pairs]
-    lens = np.concatenate([logit_lens(batch).T.double().cpu().numpy() for batch in batches])
+    chosen = _in_turn([items[name] for name in names if _counts(items[name])], LENS_ITEMS)
+    lens = {
+        name: values
+        for batch in batches
+        for name, values in _lens_of(batch, [n for n, pair in enumerate(batch.pairs) if pair.item in chosen])
+    }
     streams = np.concatenate([_streams(batch) for batch in batches])
     shares = [attention_to_slot(batch) for batch in batches]
     known = [share.double().cpu().numpy() for share in shares if share is not None]
@@ -107,7 +115,7 @@ def _seen(batches: Sequence[Batch], items: Mapping[str, Item]) -> _Seen:
     rows = [row for _, row in order]
     return _Seen(
         items=tuple(items[name] for name, _ in order),
-        lens=lens[rows],
+        lens=np.array([lens[name] for name in sorted(chosen)]).reshape(len(chosen), batches[0].replay.adapter.n_layers),
         streams=streams[rows],
         attention=None if attention is None else attention[rows],
     )
@@ -117,25 +125,46 @@ def _counts(item: Item) -> bool:
     return not item.control and not item.quarantine
 
 
+def _in_turn(items: Sequence[Item], n: int) -> set[str]:
+    """Names of up to n items, one of each topic in turn, whatever order they come in."""
+    by_topic: dict[str, list[str]] = {}
+    for item in items:
+        by_topic.setdefault(item.topic, []).append(item.id)
+    turns = [(turn, topic, name) for topic, many in by_topic.items() for turn, name in enumerate(sorted(many))]
+    return {name for _, _, name in sorted(turns)[:n]}
+
+
 # --- logit lens ----------------------------------------------------------------------------------
 
 
+def _lens_of(batch: Batch, rows: Sequence[int]) -> Iterator[tuple[str, Floats]]:
+    if rows:
+        values = logit_lens(batch, rows=torch.tensor(rows, device=batch.tails.ids.device)).T.double().cpu().numpy()
+        yield from zip((batch.pairs[row].item for row in rows), values, strict=True)
+
+
 @torch.no_grad()
-def logit_lens(batch: Batch) -> Float[Tensor, "layers b"]:
+def logit_lens(batch: Batch, *, rows: Int[Tensor, " r"] | None = None) -> Float[Tensor, "layers r"]:
     """How much of each pair's effect the final norm and the unembedding read from the stream after each layer.
 
     sign(TE) * (m(base) - m(counterpart)) with the margins of the stream after the layer (nostalgebraist 2020); nats.
     All tokens of answers are read, each at the position that predicts it. After the last layer it is |TE|.
+
+    Args:
+        batch: recorded pairs.
+        rows: which of them; None: all.
     """
+    if rows is None:
+        rows = torch.arange(len(batch.pairs), device=batch.tails.ids.device)
     sides = ((batch.tails, batch.base), (batch.counterpart_tails, batch.counterpart))
-    base, counterpart = (torch.stack(list(_margins(batch, tails, record))) for tails, record in sides)
-    return torch.sign(batch.effects) * (base - counterpart)
+    base, counterpart = (torch.stack(list(_margins(batch, tails, record, rows))) for tails, record in sides)
+    return torch.sign(batch.effects[rows]) * (base - counterpart)
 
 
-def _margins(batch: Batch, tails: Tails, record: Record) -> Iterator[Float[Tensor, " b"]]:
+def _margins(batch: Batch, tails: Tails, record: Record, rows: Tensor) -> Iterator[Float[Tensor, " r"]]:
     for entering in record.entering[1:-1]:
-        yield batch.replay.margins(entering, tails)
-    yield record.margins
+        yield batch.replay.margins(entering[rows], tails, rows)
+    yield record.margins[rows]
 
 
 def _streams(batch: Batch) -> NDArray[np.float32]:

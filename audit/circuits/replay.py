@@ -98,15 +98,15 @@ _LAYERED = ("masks", "prefix_keys", "prefix_values")
 
 
 class _Prefix:
-    """Stands in for transformers' cache: gives each row the keys and values of its prefix, or records them."""
+    """Stands in for transformers' cache: gives each row the keys and values of its prefix, and records its own."""
 
     def __init__(self, keys: Sequence[Tensor] | None, values: Sequence[Tensor] | None, which: Tensor | None) -> None:
         self._keys, self._values, self._which = keys, values, which
         self.recorded: dict[int, tuple[Tensor, Tensor]] = {}
 
     def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
+        self.recorded[layer] = (keys, values)
         if self._keys is None or self._values is None:
-            self.recorded[layer] = (keys, values)
             return keys, values
         before, worth = self._keys[layer], self._values[layer]
         if before.shape[2] == 0:
@@ -171,31 +171,77 @@ class Replay:
         """The base's and the counterpart's tails of a batch, their prefixes run and cached."""
         sides = [[(pair.base, pair.starts(start)[0], pair) for pair in pairs]]
         sides.append([(pair.counterpart, pair.starts(start)[1], pair) for pair in pairs])
-        prefixes = sorted({prompt[:begin] for side in sides for prompt, begin, _ in side})
-        keys, values = self._run_prefixes(prefixes)
+        # What both prompts share stands at the beginning of either prefix, and is run once.
+        stem_of = {prompt[:begin]: prompt[: min(begin, pair.shared)] for side in sides for prompt, begin, pair in side}
+        prefixes = sorted(stem_of)
+        keys, values = self._run_prefixes(prefixes, [stem_of[prefix] for prefix in prefixes])
         place = {prefix: row for row, prefix in enumerate(prefixes)}
         first, second = (
             self._lay_out(side, keys, values, [place[prompt[:begin]] for prompt, begin, _ in side]) for side in sides
         )
         return first, second
 
-    def _run_prefixes(self, prefixes: Sequence[tuple[int, ...]]) -> tuple[list[Tensor], list[Tensor]]:
-        longest = max(map(len, prefixes))
-        adapter = self.adapter
+    def _run_prefixes(
+        self, prefixes: Sequence[tuple[int, ...]], stems: Sequence[tuple[int, ...]]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Keys and values of prefixes, padded behind, each layer (n, kv heads, p, head_dim); each stem is run once."""
+        some = sorted(set(stems))
+        place = [some.index(stem) for stem in stems]
+        keys, values = self._run(some)
+        which = torch.tensor(place, device=self.device)
+        if some == list(prefixes):
+            return keys, values
+        rests = [prefix[len(stem) :] for prefix, stem in zip(prefixes, stems, strict=True)]
+        more_keys, more_values = self._run(rests, (keys, values, which, [len(stem) for stem in stems]))
+        at = torch.arange(max(map(len, prefixes)), device=self.device).expand(len(prefixes), -1)
+        begins = torch.tensor([len(stem) for stem in stems], device=self.device)[:, None]
+        # Behind the prefix's own stem, whose padding is left out, follows its rest.
+        index = torch.where(at < begins, at, at - begins + keys[0].shape[2])
+
+        def joined(before: Tensor, after: Tensor) -> Tensor:
+            both = torch.cat((before[which], after), dim=2)
+            own = index.clamp(max=both.shape[2] - 1)[:, None, :, None]
+            return both.gather(2, own.expand(-1, both.shape[1], -1, both.shape[3]))
+
+        return (
+            [joined(*two) for two in zip(keys, more_keys, strict=True)],
+            [joined(*two) for two in zip(values, more_values, strict=True)],
+        )
+
+    def _run(
+        self,
+        rows: Sequence[tuple[int, ...]],
+        behind: tuple[list[Tensor], list[Tensor], Int[Tensor, " n"], list[int]] | None = None,
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Keys and values of tokens, each layer (n, kv heads, longest, head_dim).
+
+        Args:
+            rows: tokens; padding stands behind them, where causal attention does not look.
+            behind: keys and values of what stands before, which of them each row goes on from, and its length.
+        """
+        adapter, longest = self.adapter, max(map(len, rows))
         if longest == 0:
-            shape = (len(prefixes), adapter.n_kv_heads, 0, adapter.head_dim)
+            shape = (len(rows), adapter.n_kv_heads, 0, adapter.head_dim)
             nothing = torch.zeros(shape, device=self.device, dtype=self.dtype)
             return [nothing] * adapter.n_layers, [nothing] * adapter.n_layers
-        ids = torch.zeros(len(prefixes), longest, dtype=torch.long)
-        for row, prefix in enumerate(prefixes):
-            ids[row, : len(prefix)] = torch.tensor(prefix, dtype=torch.long)
-        ids = ids.to(self.device)
-        positions = torch.arange(longest, device=self.device).expand(len(prefixes), -1)
-        # Padding stands behind every real token, where causal attention does not look.
-        distance = positions[:, :, None] - positions[:, None, :]
-        x, calls = self._embed(ids, positions)
-        recorder = _Prefix(None, None, None)
-        masks = self._masks(distance >= 0, distance)
+        ids = torch.zeros(len(rows), longest, dtype=torch.long)
+        for row, tokens in enumerate(rows):
+            ids[row, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
+        keys, values, which, lengths = behind or (None, None, None, [0] * len(rows))
+        begins = torch.tensor(lengths)[:, None]
+        before = torch.arange(0 if keys is None else keys[0].shape[2]).expand(len(rows), -1)
+        positions = begins + torch.arange(longest)
+        visible = torch.cat(
+            (
+                (before < begins)[:, None, :].expand(-1, longest, -1),
+                torch.ones(longest, longest, dtype=torch.bool).tril().expand(len(rows), -1, -1),
+            ),
+            dim=2,
+        )
+        distance = positions[:, :, None] - torch.cat((before, positions), dim=1)[:, None, :]
+        x, calls = self._embed(ids.to(self.device), positions.to(self.device))
+        recorder = _Prefix(keys, values, which)
+        masks = self._masks(visible.to(self.device), distance.to(self.device))
         for layer in range(adapter.n_layers):
             x = self._call(layer, x, {**calls[layer], "attention_mask": masks[layer], self._cache: recorder})
         if set(recorder.recorded) != set(range(adapter.n_layers)):
@@ -203,7 +249,7 @@ class Replay:
                 f"{adapter.architecture}: its layers share keys and values; circuits are not supported"
             )
         recorded = [recorder.recorded[layer] for layer in range(adapter.n_layers)]
-        return [keys for keys, _ in recorded], [values for _, values in recorded]
+        return [one for one, _ in recorded], [one for _, one in recorded]
 
     def _lay_out(
         self,

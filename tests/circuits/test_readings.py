@@ -113,8 +113,9 @@ def test_no_batches_give_no_rows():
 # --- logit lens ----------------------------------------------------------------------------------
 
 
-def test_after_the_last_layer_the_lens_reads_the_whole_effect(audited, replay):
+def test_after_the_last_layer_the_lens_reads_the_whole_effect(audited, replay, monkeypatch):
     """Mean |TE|, with TE from plain forwards; answers of several tokens and alternatives included."""
+    monkeypatch.setattr(readings, "LENS_ITEMS", len(PAIRS))
     table = read([Batch.of(replay, some) for some in batches(PAIRS)], [item(pair.item) for pair in PAIRS])
     turned = [pair.turned() for pair in PAIRS]
     effects = plain_margins(audited, PAIRS) - plain_margins(audited, turned)
@@ -122,6 +123,18 @@ def test_after_the_last_layer_the_lens_reads_the_whole_effect(audited, replay):
 
 
 @torch.no_grad()
+def test_the_lens_reads_twelve_items_one_of_each_topic_in_turn(llama):
+    """Of 10 on gender and 4 on age: all 4 of age, the first 8 of gender; whatever else was patched beside them."""
+    pairs = [made(f"p{n:02}", 3, (2, 2), 3) for n in range(14)]
+    items = [item(pair.item, topic="gender" if n < 10 else "age") for n, pair in enumerate(pairs)]
+    replay = Replay(llama.adapter)
+    table = read([Batch.of(replay, pairs[:6]), Batch.of(replay, pairs[6:])], items)
+    assert table.loc[table["what"] == LENS, "n_items"].eq(12).all()
+    assert table.loc[table["what"] == ATTENTION, "n_items"].eq(14).all()
+    chosen = Batch.of(replay, pairs[:8] + pairs[10:])
+    assert values(table, LENS) == pytest.approx(logit_lens(chosen).mean(dim=1).tolist(), abs=1e-5)
+
+
 def test_the_lens_is_the_final_norm_and_the_unembedding_on_each_layers_stream(llama):
     """Its slow twin: whole forwards, the model's own hidden states, all logits; answers of one token."""
     pair = made("x", 4, (2, 3), 5)
