@@ -305,6 +305,24 @@ def sweep(db: Database) -> int:
     return sum(_swept(db, contest) for contest in late)
 
 
+def leave(session: Session, *, person: str, at: datetime) -> None:
+    """What becomes of contests when somebody withdraws consent; called in that transaction, before words are erased.
+
+    What they filed and nobody has decided is withdrawn; an appeal stays with the board, which reads what others said.
+    What they had taken is free again.
+    """
+    involved = select(Contest).where((Contest.filed_by == person) | (Contest.handler == person)).order_by(Contest.id)
+    for row in session.scalars(involved).all():
+        _settle(session, row, now=at)
+        for move in _moves_from(row):
+            if move.step == Step.WITHDRAW and row.filed_by == person:
+                _follow(session, row, move, by=person, words="", now=at)
+        if row.handler == person and row.state in _TO_DECIDE:
+            row.handler = None
+            facts = {"state": row.state}
+            events.append(session, at=at, actor=person, kind="contest given back", subject=row.id, facts=facts)
+
+
 # --- reading ---------------------------------------------------------------------------------
 
 

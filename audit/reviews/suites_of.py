@@ -52,8 +52,8 @@ HEAD: Mapping[str, str] = {
     "intended_use": "Asking a model what a community holds to matter in its own language, beside suites with published "
     "sources and next to the control items, where there are any.",
     "not_shown": "Association in text prediction is not treatment of people, and a small effect is no proof of "
-    "fairness. The items are what those who took part thought of, not a sample of all stereotypes; the source is what they "
-    "know, and often no published study. Reviewers judged the words, not how widely the stereotype is held.",
+    "fairness. The items are what those who took part thought of, not a sample of all stereotypes; the source is what "
+    "they know, and often no published study. Reviewers judged the words, not how widely the stereotype is held.",
 }
 
 

@@ -480,3 +480,19 @@ def followed(state, steps):
             assert who in {"ada", "bo", "admin"}
         done.append((step, who))
     assert state == reached
+
+
+# --- who leaves ------------------------------------------------------------------------------
+
+
+def test_who_leaves_takes_their_open_contests_along_and_gives_back_what_they_had_taken(desk, clock):
+    theirs, other = admitted(desk), answered(desk, by="neighbour", about="f-1")
+    contests.take(desk, other.id, version=other.version, by="far-steward")
+    done = decided(desk, about="f-2")
+    for person in ("filer", "far-steward"):
+        with desk.write() as session:
+            contests.leave(session, person=person, at=clock.now)
+    assert contests.contest(desk, theirs.id, by="admin").state == State.WITHDRAWN
+    assert contests.contest(desk, done.id, by="admin").state == State.REJECTED
+    freed = contests.contest(desk, other.id, by="admin")
+    assert (freed.state, freed.handler) == (State.ANSWERED, "")
