@@ -1,0 +1,232 @@
+"""What people said of a run, as others may read it: the one place where rows of people become data about them.
+
+Three things are kept from being told, by `told`, which the pages, the report, the statistics and the export all use:
+
+- *Small groups.* In the table of one finding a community of fewer than three judgements is put together with others
+  (`audit.measures.people.shown_groups`); where there are fewer than three in all, nothing is shown. The region is shown
+  only within a community that is, and only where the same rule allows it among that community's regions.
+- *Who is who.* A person is a number in one table. The same person has another number wherever they are shown under
+  other labels, and a new one for each finding where they are among the "others": else the number would carry what is
+  kept back in one finding over from another.
+- *When.* No times: they could be laid beside the log.
+
+What this cannot hide is what changes between two moments: who keeps yesterday's table can compare it with today's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import and_, func, select
+from sqlalchemy.orm import Session
+
+from audit.measures.people import shown_groups
+from audit.records import Judgements, Voice
+from audit.reviews import contests, events
+from audit.reviews.assigning import note_seen
+from audit.reviews.database import Database
+from audit.reviews.library import GONE, run_of
+from audit.reviews.roles import Action, permitted
+from audit.reviews.tables import Assignment, Community, FindingRow, ItemReview, Review
+
+OTHERS = "other communities"  # how the group of small communities is named in English
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """A judgement as others may read it, and what the library itself needs to know of it."""
+
+    voice: Voice
+    id: str  # of this person's judgement of this finding: the same in every export, and says nothing
+    token: str  # tells people apart like `voice.person`, and stays the same from one table of the run to the next
+    wordings: tuple[tuple[str, str, str], ...]  # (item, language, wording) that the reviewer gave
+    hidden: str  # a moderator's reason for hiding the comment
+    gone: bool  # the run no longer has the finding
+    review: str  # id of the latest revision: for who may moderate it, never for readers
+    author: str  # id of the person: never leaves the library
+
+
+def judgements_of(db: Database, run: str, *, by: str | None) -> Judgements:
+    """All that people said of a run's findings, as of now.
+
+    A reviewer or steward gets the findings that they have judged or skipped themselves, whatever other roles they hold.
+    That anybody else has read them is written down: they cannot judge this run later (`assigning.has_seen`).
+
+    Args:
+        db: the desk.
+        run: its id.
+        by: who reads it; None for the command line and for work without a reader, as a report.
+
+    Raises:
+        DeskError: no such run here.
+        NotAllowedError: `by` may not read reviews.
+    """
+    with db.read() as session:
+        run_of(session, run)
+        blind = by is not None and bool(permitted(session, by, Action.READ_REVIEWS).communities())
+    if by is not None and not blind:
+        note_seen(db, person=by, run=run)
+    with db.read() as session:
+        told_ = [one for one in told(session, run) if not one.gone]
+        if by is not None and blind:
+            open_ = open_to(session, by, run=run)
+            told_ = numbered([one for one in told_ if one.voice.finding in open_])
+        head = events.head(session)
+        return Judgements(
+            run_id=run,
+            as_of=head.number,
+            head=head.hash,
+            communities=names_of(session, {one.voice.community for one in told_}),
+            voices=tuple(one.voice for one in told_),
+            contests=contests.records(session, run),
+            withdrawn=_withdrawn(session, run),
+        )
+
+
+def open_to(session: Session, person: str, *, run: str) -> frozenset[str]:
+    """Findings of which a reviewer may read what others said: they have judged them, or skipped them for good."""
+    judged = select(Review.finding_id).where(Review.run_id == run, Review.person_id == person)
+    skipped = select(Assignment.finding_id).where(
+        Assignment.run_id == run, Assignment.person_id == person, Assignment.state == "skipped"
+    )
+    return frozenset([*session.scalars(judged), *session.scalars(skipped)])
+
+
+def names_of(session: Session, groups: Iterable[str]) -> dict[str, str]:
+    """Names of the groups that judgements are shown under."""
+    known = {row.id: row.name for row in session.execute(select(Community.id, Community.name))}
+    return {group: known.get(group, OTHERS) for group in sorted(groups)}
+
+
+def _withdrawn(session: Session, run: str) -> int:
+    pairs = select(Review.finding_id, Review.person_id).where(Review.run_id == run, Review.erased_at.is_not(None))
+    return session.scalar(select(func.count()).select_from(pairs.distinct().subquery())) or 0
+
+
+# --- the one table -----------------------------------------------------------------------------
+
+
+def told(session: Session, run: str, *, finding: str = "") -> list[Told]:
+    """The latest judgement of each person on each finding (or on one), as others may read it.
+
+    In the order of the report; within a finding in an order that says nothing. Findings that the run no longer has come
+    last and are marked.
+    """
+    rows = _rows(session, run, finding=finding)
+    secrets = _secrets(session, run)
+    wordings = _wordings(session, run)
+    table: list[Told] = []
+    for id_, (place, histories) in rows.items():
+        communities = shown_groups(Counter(history[-1].community for history in histories))
+        regions = _shown_regions(histories, communities)
+        for history in histories:
+            last = history[-1]
+            community = communities[last.community]
+            if not community:
+                continue
+            region = regions.get((community, last.region), "")
+            secret, alone = secrets[last.person_id], id_ if apart(last, community) else ""
+            table.append(
+                Told(
+                    voice=_voice(history, finding=id_, community=community, region=region),
+                    id=_token(run, secret, "judgement", id_),
+                    token=_token(run, secret, "person", community, region, alone),
+                    wordings=wordings.get(last.id, ()),
+                    hidden=last.hidden_reason,
+                    gone=place == GONE,
+                    review=last.id,
+                    author=last.person_id,
+                )
+            )
+    table.sort(key=lambda one: (one.gone, rows[one.voice.finding][0], one.voice.finding, one.token))
+    return numbered(table)
+
+
+def apart(review: Review, community: str) -> bool:
+    """Whether a judgement is shown under another name than its community's own."""
+    return review.community != community
+
+
+def numbered(table: Sequence[Told]) -> list[Told]:
+    """The same with people numbered from 1, in an order that says nothing of them."""
+    numbers = {token: str(place) for place, token in enumerate(sorted({one.token for one in table}), start=1)}
+    return [replace(one, voice=replace(one.voice, person=numbers[one.token])) for one in table]
+
+
+def _rows(session: Session, run: str, *, finding: str) -> dict[str, tuple[int, list[list[Review]]]]:
+    """Finding -> its place in the report, and the revisions of each person."""
+    chosen = (
+        select(Review, FindingRow.place)
+        .join(FindingRow, and_(FindingRow.run_id == Review.run_id, FindingRow.id == Review.finding_id))
+        .where(Review.run_id == run, Review.erased_at.is_(None))
+        .order_by(FindingRow.place, Review.finding_id, Review.person_id, Review.revision)
+    )
+    if finding:
+        chosen = chosen.where(Review.finding_id == finding)
+    places: dict[str, int] = {}
+    histories: dict[str, dict[str, list[Review]]] = defaultdict(lambda: defaultdict(list))
+    for review, place in session.execute(chosen).tuples():
+        places[review.finding_id] = place
+        histories[review.finding_id][review.person_id].append(review)
+    return {id_: (places[id_], [*people.values()]) for id_, people in histories.items()}
+
+
+def _secrets(session: Session, run: str) -> dict[str, str]:
+    """Person -> what only the database knows of them: the salt of their first judgement of the run."""
+    chosen = (
+        select(Review.person_id, Review.salt)
+        .where(Review.run_id == run, Review.erased_at.is_(None))
+        .order_by(Review.submitted_at.desc(), Review.id.desc())
+    )
+    return {person: salt for person, salt in session.execute(chosen).tuples()}  # noqa: C416 - the earliest one stays
+
+
+def _wordings(session: Session, run: str) -> dict[str, tuple[tuple[str, str, str], ...]]:
+    chosen = (
+        select(ItemReview)
+        .join(Review, Review.id == ItemReview.review_id)
+        .where(Review.run_id == run, ItemReview.wording != "")
+        .order_by(ItemReview.review_id, ItemReview.item, ItemReview.language)
+    )
+    found: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for row in session.scalars(chosen):
+        found[row.review_id].append((row.item, row.language, row.wording))
+    return {id_: tuple(rows) for id_, rows in found.items()}
+
+
+def _shown_regions(histories: Sequence[Sequence[Review]], communities: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """(community, region) -> the region, where it may be shown: within a community that is shown by its own name."""
+    within: dict[str, Counter[str]] = defaultdict(Counter)
+    for history in histories:
+        if not apart(history[-1], communities[history[-1].community]):
+            within[history[-1].community][history[-1].region] += 1
+    return {
+        (community, region): region
+        for community, counts in within.items()
+        for region, name in shown_groups(counts).items()
+        if name == region
+    }
+
+
+def _voice(history: Sequence[Review], *, finding: str, community: str, region: str) -> Voice:
+    first, last = history[0], history[-1]
+    return Voice(
+        finding=finding,
+        person="",  # `numbered` knows it
+        community=community,
+        judgement=last.judgement,
+        severity=last.severity,
+        prevalence=last.prevalence,
+        region=region,
+        comment="" if last.hidden_reason else last.comment,
+        comment_language="" if last.hidden_reason else last.comment_language,
+        revised=len(history) > 1,
+        blind=first.judgement,
+    )
+
+
+def _token(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
