@@ -279,21 +279,6 @@ def withdraw(db: Database, contest: str, *, version: int, by: str, words: str = 
     return _move(db, contest, Step.WITHDRAW, who=None, words=words, version=version, by=by)
 
 
-def leave(session: Session, *, person: str, at: datetime) -> int:
-    """Withdraw what a person filed and nobody has decided, as they leave the desk; what they took is free again.
-
-    Returns:
-        How many contests were withdrawn.
-    """
-    for row in session.scalars(select(Contest).where(Contest.handler == person)):
-        row.handler = None
-    move = next(move for move in MOVES if move.step == Step.WITHDRAW)
-    filed = session.scalars(select(Contest).where(Contest.filed_by == person, Contest.state.in_(move.before))).all()
-    for row in filed:
-        _follow(session, row, move, by=person, words="", now=at)
-    return len(filed)
-
-
 def sweep(db: Database) -> int:
     """Take the steps that follow from dates that passed. Does nothing when it is called again.
 
