@@ -316,7 +316,7 @@ def used(cache: Path, looked: RunFolder) -> Path:
 def looks(monkeypatch) -> list[str]:
     """What is asked of the model inside, in order."""
     made: list[str] = []
-    for name in ("_screen", "_patch", "_edges", "_readings"):
+    for name in ("_aligned", "_screen", "_patch", "_edges", "_readings"):
         monkeypatch.setattr(Looker, name, _counted(getattr(Looker, name), name, made))
     return made
 

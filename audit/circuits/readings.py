@@ -157,14 +157,16 @@ def logit_lens(batch: Batch, *, rows: Int[Tensor, " r"] | None = None) -> Float[
     if rows is None:
         rows = torch.arange(len(batch.pairs), device=batch.tails.ids.device)
     sides = ((batch.tails, batch.base), (batch.counterpart_tails, batch.counterpart))
-    base, counterpart = (torch.stack(list(_margins(batch, tails, record, rows))) for tails, record in sides)
+    base, counterpart = (_margins(batch, tails, record, rows) for tails, record in sides)
     return torch.sign(batch.effects[rows]) * (base - counterpart)
 
 
-def _margins(batch: Batch, tails: Tails, record: Record, rows: Tensor) -> Iterator[Float[Tensor, " r"]]:
-    for entering in record.entering[1:-1]:
-        yield batch.replay.margins(entering[rows], tails, rows)
-    yield record.margins[rows]
+def _margins(batch: Batch, tails: Tails, record: Record, rows: Tensor) -> Float[Tensor, "layers r"]:
+    """Margins read after each layer; all at once, since a normaliser reads the whole unembedding for any number."""
+    before_last = record.entering[1:-1]
+    streams = torch.cat([entering[rows] for entering in before_last])
+    early = batch.replay.margins(streams, tails, rows.repeat(len(before_last))).view(-1, len(rows))
+    return torch.cat((early, record.margins[rows][None]))
 
 
 def _streams(batch: Batch) -> NDArray[np.float32]:

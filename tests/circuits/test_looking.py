@@ -271,7 +271,7 @@ def test_nothing_asked_is_nothing_looked_at(llama, some, tmp_path):
 
 # --- each look once ------------------------------------------------------------------------------
 
-ASKING = ("_screen", "_patch", "_edges", "_readings")
+ASKING = ("_aligned", "_screen", "_patch", "_edges", "_readings")
 
 
 @pytest.fixture
