@@ -164,6 +164,8 @@ def logit_lens(batch: Batch, *, rows: Int[Tensor, " r"] | None = None) -> Float[
 def _margins(batch: Batch, tails: Tails, record: Record, rows: Tensor) -> Float[Tensor, "layers r"]:
     """Margins read after each layer; all at once, since a normaliser reads the whole unembedding for any number."""
     before_last = record.entering[1:-1]
+    if not before_last:
+        return record.margins[rows][None]
     streams = torch.cat([entering[rows] for entering in before_last])
     early = batch.replay.margins(streams, tails, rows.repeat(len(before_last))).view(-1, len(rows))
     return torch.cat((early, record.margins[rows][None]))

@@ -224,7 +224,7 @@ class _Study:
             for portion in items.portions:
                 self._judge(items, portion, circuits)
                 self.reporter.advance(len(portion.items))
-        self._stage("edges and readings", total=len(found) + 1, unit="circuits")
+        self._stage("edges and readings", total=2 * len(found) + 1, unit="tables")
         self._describe(found, circuits)
         return self._tables(found, drawn_of=dict.fromkeys(found, drawn), circuits=circuits)
 
@@ -418,6 +418,7 @@ class _Study:
         for language, items in found.items():
             table = self.looker.readings([portion for portion in items.portions if not portion.control])
             self.rows.readings.append(table.assign(suite=self.suite, language=language))
+            self.reporter.advance(1)
 
     def _sample(self, found: Mapping[str, _Items], circuit: str) -> tuple[Portion, ...]:
         """Items on which a circuit's edges are measured: the same number of each axis as far as they go."""
