@@ -5,9 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from audit.errors import AuditError, ConflictError
+from audit.reviews import accounts
+from audit.reviews.roles import Actor
 from streamlit_app import frame, style
 from streamlit_app.oidc import enter_by_provider
-from streamlit_app.shown import paragraph, put
+from streamlit_app.shown import english, in_label, paragraph, put
 from streamlit_app.texts import _
 
 
@@ -21,20 +23,31 @@ def main() -> None:
         return
     page = frame.navigation(actor)
     with st.sidebar:
-        put(paragraph(_("Signed in as {name}"), kind="quiet", name=actor.pseudonym))
-        st.html('<p class="desk-links"><a href="/auth/sign-out" target="_self">{}</a></p>'.format(_("Sign out")))
+        signed_in(actor)
     try:
         page.run()
     except ConflictError as error:
         st.warning(_("Somebody else, or another tab of yours, was faster; nothing was written. Reload and look again."))
-        put(paragraph("{error}", kind="quiet", error=str(error)))
+        put(english(str(error)))
     except AuditError as error:
-        st.error(str(error))
+        st.error(in_label(str(error)))
+
+
+def signed_in(actor: Actor) -> None:
+    """Who is here, and the way out."""
+    put(paragraph(_("Signed in as {name}"), kind="quiet", name=actor.pseudonym))
+    if not st.session_state.get(frame.SIGN_IN):
+        st.html('<p class="desk-links"><a href="/auth/sign-out" target="_self">{}</a></p>'.format(_("Sign out")))
+    elif st.button(_("Sign out")):  # a provider's sign-in: ours ends, then the provider's
+        accounts.sign_out(frame.db(), st.session_state.pop(frame.SIGN_IN))
+        st.logout()
 
 
 def welcome() -> None:
     """For those who are not signed in: two ways in."""
     frame.title(_("Community desk"))
+    if "left" in st.session_state:
+        st.success(_("What you said was removed, and your account is closed."))
     put(paragraph(_("Here people judge what an audit of a language model has found. Sign in to go on.")))
     if frame.desk().settings.oidc and st.button(_("Sign in with your organisation"), type="primary"):
         st.login()

@@ -106,7 +106,7 @@ class Guard:
             return
         connection = HTTPConnection(scope)
         if scope["type"] == "websocket":
-            if await self._may_enter(connection):
+            if self._same_origin(connection) and await self._may_enter(connection):
                 await self.app(scope, receive, send)
             else:
                 await receive()  # websocket.connect
@@ -119,6 +119,12 @@ class Guard:
             query = {"next": wanted, **({"lang": language} if language in texts.LANGUAGES else {})}
             answer = RedirectResponse(f"/auth/sign-in?{urlencode(query)}", status_code=303)
         await answer(scope, receive, self._with_headers(send))
+
+    def _same_origin(self, connection: HTTPConnection) -> bool:
+        """Whether one of our own pages opens the connection. Streamlit would ask the internet for our address first."""
+        origin = connection.headers.get("origin", "")
+        ours = {f"{scheme}://{connection.headers.get('host', '')}" for scheme in ("http", "https")}
+        return origin in ours or (bool(origin) and origin == self.desk.settings.public_url.rstrip("/"))
 
     async def _may_enter(self, connection: HTTPConnection) -> bool:
         if self.desk.settings.oidc:
@@ -169,7 +175,7 @@ class Routes:
             return self._ask(request, form, language)
         typed = await _typed(request)
         if not self._same_browser(request, typed):
-            return self._ask(request, form, language, error=t("This form was too old. Please send it again."))
+            return self._ask(request, form, language, error=_too_old(t))
         try:
             secret = await run_in_threadpool(
                 accounts.sign_in,
@@ -194,6 +200,7 @@ class Routes:
             title=t("Set up the desk"),
             intro=t("This makes the account of the first administrator. The link works once."),
             make=accounts.set_up,
+            known=False,
         )
 
     async def join(self, request: Request) -> Response:
@@ -204,10 +211,21 @@ class Routes:
             title=t("Join the desk"),
             intro=t("Somebody invited you. Choose how you sign in, and a name that others see beside what you write."),
             make=accounts.accept_invitation,
+            known=True,
         )
 
-    async def _new_account(self, request: Request, *, title: str, intro: str, make: Callable[..., str]) -> Response:
+    async def _new_account(
+        self, request: Request, *, title: str, intro: str, make: Callable[..., str], known: bool
+    ) -> Response:
+        """Make an account by a link with a secret; `known`: people who have an account may use the link as well."""
         t, language = _language(request)
+        invitation = request.query_params.get("secret", "")
+        try:
+            await run_in_threadpool(accounts.invitation, self.desk.db, invitation)
+        except DeskError:
+            dead = t("This link does not work any more. Ask whoever sent it for a new one.")
+            body = forms.message(title, dead, language=language, link=("/auth/sign-in", t("Sign in")))
+            return HTMLResponse(body, status_code=410, headers=forms.HEADERS)
         form = forms.Form(
             title=title,
             intro=intro,
@@ -228,8 +246,8 @@ class Routes:
             ),
             button=t("Make the account"),
             hidden={},
+            links=((f"/me?{urlencode({'invitation': invitation})}", t("I have an account already")),) if known else (),
         )
-        invitation = request.query_params.get("secret", "")
         if request.method == "GET":
             return self._ask(request, form, language)
         typed = await _typed(request)
@@ -277,9 +295,9 @@ class Routes:
             return self._page(request, form, language)
         typed = await _typed(request)
         if not accounts.csrf_fits(secret, typed.get("token", "")):
-            return self._page(request, replace(form, error=t("This form was too old. Please send it again.")), language)
-        if typed.get("password", "") != typed.get("again", ""):
-            return self._page(request, replace(form, error=t("The two passwords differ.")), language)
+            return self._page(request, replace(form, error=_too_old(t)), language, status=400)
+        if fault := _password_fault(typed, t):
+            return self._page(request, replace(form, error=fault), language, status=400)
         try:
             fresh = await run_in_threadpool(
                 accounts.change_password,
@@ -311,7 +329,7 @@ class Routes:
             return self._page(request, form, language)
         typed = await _typed(request)
         if not accounts.csrf_fits(secret, typed.get("token", "")):
-            return self._page(request, replace(form, error=t("This form was too old. Please send it again.")), language)
+            return self._page(request, replace(form, error=_too_old(t)), language, status=400)
         await run_in_threadpool(accounts.sign_out, self.desk.db, secret)
         bye = forms.message(
             t("Signed out"), t("You are signed out."), language=language, link=("/auth/sign-in", t("Sign in"))
@@ -396,10 +414,8 @@ class Routes:
 
     def _fault(self, request: Request, typed: Mapping[str, str], t: Translate) -> str:
         if not self._same_browser(request, typed):
-            return t("This form was too old. Please send it again.")
-        if typed.get("password", "") != typed.get("again", ""):
-            return t("The two passwords differ.")
-        return ""
+            return _too_old(t)
+        return _password_fault(typed, t)
 
     def _page(self, request: Request, form: forms.Form, language: str, *, status: int = 200) -> Response:
         def here(code: str) -> str:
@@ -454,6 +470,19 @@ def _new_password(t: Translate) -> tuple[forms.Field, ...]:
             name="again", label=t("The same password again"), kind="password", autocomplete="new-password", most=1000
         ),
     )
+
+
+def _too_old(t: Translate) -> str:
+    return t("This form was too old. Please send it again.")
+
+
+def _password_fault(typed: Mapping[str, str], t: Translate) -> str:
+    """What is wrong with a new password, as far as it can be said before asking the library; "" if nothing."""
+    if typed.get("password", "") != typed.get("again", ""):
+        return t("The two passwords differ.")
+    if len(typed.get("password", "")) < accounts.PASSWORD_LEAST:
+        return t("The password is too short. Write at least 12 characters.")
+    return ""
 
 
 def _language(request: Request) -> tuple[Translate, str]:
