@@ -7,12 +7,19 @@ import tempfile
 from pathlib import Path
 
 from audit.errors import ResourceError
-from audit.records import Evidence, Finding
+from audit.records import Evidence, Finding, Judgements
 
 __all__ = ["build_pdf"]
 
 
-def build_pdf(path: str | os.PathLike[str], *, evidence: Evidence, findings: tuple[Finding, ...], command: str) -> None:
+def build_pdf(
+    path: str | os.PathLike[str],
+    *,
+    evidence: Evidence,
+    findings: tuple[Finding, ...],
+    command: str,
+    judgements: Judgements | None = None,
+) -> None:
     """Write the report of a run as a PDF: whole or not at all, and the same bytes for the same input.
 
     Args:
@@ -20,8 +27,10 @@ def build_pdf(path: str | os.PathLike[str], *, evidence: Evidence, findings: tup
         evidence: of the run.
         findings: what the evidence means, in the order in which the report tells them.
         command: that makes the run again, as printed in the section on reproduction.
+        judgements: what people say of the findings, as the desk gives them; None leaves their section out.
 
     Raises:
+        RunError: the judgements are of another run.
         ResourceError: the report libraries are not installed, or a text that must be printed holds a character that
             the bundled faces cannot draw.
     """
@@ -30,7 +39,12 @@ def build_pdf(path: str | os.PathLike[str], *, evidence: Evidence, findings: tup
 
         text.register_faces()
         document = content.report(
-            evidence, tuple(findings), command=command, can_draw=text.can_draw, spelled_out=text.spelled_out
+            evidence,
+            tuple(findings),
+            command=command,
+            can_draw=text.can_draw,
+            spelled_out=text.spelled_out,
+            judgements=judgements,
         )
         data = pdf.render(document)
     except ModuleNotFoundError as missing:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from audit.records import Estimate, Evidence, Finding, SuiteRecord, Verdict
+from audit.records import Estimate, Evidence, Finding, Judgements, SuiteRecord, Verdict
 from reports.words import all_labels
 
 STRENGTH = tuple(Verdict)  # evidence first
@@ -34,6 +34,12 @@ class Case:
     command: str
     can_draw: Callable[[str], bool]
     spelled_out: Callable[[str], str]
+    judgements: Judgements | None = None  # what people say; None where nobody was asked
+
+    @functools.cached_property
+    def contested(self) -> frozenset[str]:
+        """Ids of findings with a contest that is admitted and not yet decided."""
+        return frozenset(c.finding for c in self.judgements.contests if c.open) if self.judgements else frozenset()
 
     @property
     def languages(self) -> tuple[str, ...]:

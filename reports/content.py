@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from audit.records import Evidence, Finding
+from audit.records import Evidence, Finding, Judgements
 from reports.background import how_to_read, methods, what_they_do_not_mean
 from reports.behind import evidence_pages
 from reports.blocks import Document
@@ -16,6 +16,7 @@ from reports.case import Case
 from reports.circuits import circuit_pages
 from reports.colophon import exclusions, licences, provenance, reproduction, run_manifest
 from reports.features import feature_pages
+from reports.judgements import fitting, front_of_people, marked, people_pages
 from reports.summary import front, summary
 
 
@@ -26,6 +27,7 @@ def report(
     command: str,
     can_draw: Callable[[str], bool],
     spelled_out: Callable[[str], str],
+    judgements: Judgements | None = None,
 ) -> Document:
     """The whole report.
 
@@ -35,17 +37,23 @@ def report(
         command: that makes the run again.
         can_draw: whether the medium can show a text as its readers write it.
         spelled_out: names the characters of a text that the medium cannot show.
+        judgements: what people say of the findings; None where nobody was asked.
+
+    Raises:
+        RunError: the judgements are of another run.
     """
-    case = Case(evidence, findings, command, can_draw, spelled_out)
+    judgements = fitting(evidence, judgements)
+    case = Case(evidence, marked(findings, judgements), command, can_draw, spelled_out, judgements)
     model = evidence.manifest.model
     return Document(
         title=f"Audit of {model.name}",
         subtitle="Stereotypes, cultural knowledge and value frameworks, language by language",
         running=f"{model.name} · run {evidence.manifest.run_id}",
-        front=front(case),
+        front=(*front(case), *front_of_people(case)),
         blocks=(
             *summary(case),
             *how_to_read(),
+            *people_pages(case),
             *checks(case),
             *measure_sections(case),
             *circuit_pages(case),

@@ -82,7 +82,7 @@ def _plots(case: Case, measure: str, fields: tuple[str, ...], unit: str, members
         dots.append(
             Dot(
                 panel=words[0] if split else "",
-                label=" · ".join(words[1:] if split else words) or "all",
+                label=" · ".join(_marked(case, finding, words[1:] if split else words)) or "all",
                 value=value,
                 low=low,
                 high=high,
@@ -215,7 +215,7 @@ def _row(
     case: Case, names: tuple[str, ...], finding: Finding, *, decimals: int, detects: bool, chance: bool
 ) -> tuple[str | Verdict, ...]:
     scope, result = finding.measurement.scope, finding.measurement.result
-    words = [scope_word(scope, name, labels=case.labels) for name in names] or ["all"]
+    words = _marked(case, finding, [scope_word(scope, name, labels=case.labels) for name in names] or ["all"])
     if isinstance(result, Undefined):
         none = ("–",) * (2 + chance)
         last = ("–",) if detects else ()
@@ -231,6 +231,11 @@ def _row(
         *((detectable,) if detects else ()),
         finding.verdict,
     )
+
+
+def _marked(case: Case, finding: Finding, words: list[str]) -> list[str]:
+    """The words, the first with a mark before it where the finding is contested."""
+    return [f"Contested: {words[0]}", *words[1:]] if words and finding.id in case.contested else words
 
 
 def _undefined_texts(case: Case, fields: tuple[str, ...], members: Sequence[Finding]) -> list[Text]:

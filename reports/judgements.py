@@ -1,0 +1,587 @@
+"""What people say of the findings: agreement, judgements side by side, dissent in its own words, contests.
+
+No section of a report without judgements. Everything here is read from `records.Judgements` by the statistics of
+`audit.measures`; groups of fewer than three people are shown apart nowhere.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from audit.errors import RunError
+from audit.measures.agreement import Agreement, agreements, community_difference
+from audit.measures.dissent import MinorityReport, Words, differences, minority_reports
+from audit.measures.people import (
+    CANNOT_SAY,
+    JUDGEMENT,
+    LEAST,
+    NOT_SAID,
+    SEVERITY,
+    Prevalence,
+    Question,
+    answers,
+    by_community,
+    communities_apart,
+    distributions,
+    is_together,
+    prevalence,
+)
+from audit.measures.severity import severity_association
+from audit.records import ContestRecord, Estimate, Evidence, Finding, Judgements, Undefined, Voice
+from audit.suites.languages import language_name
+from reports import judgement_charts
+from reports.blocks import Block, Bullets, Column, Facts, Group, Heading, Picture, Quote, Table, Text
+from reports.case import Case
+from reports.circuit_charts import percent
+from reports.judgement_charts import Bars, Interval
+from reports.words import humanised, interval, listed, number, p_value, scope_fields, scope_word
+
+TITLE = "What people say"
+CONTESTED = "Contested: "
+MOST_IN_FULL = 12  # findings with picture and words; the others are rows of a table
+MOST_IN_TABLE = 150
+MOST_WORDS = 900  # characters of one comment
+MOST_QUOTED = 12  # people of one side of one finding
+STEPS = {
+    "file": "filed",
+    "admit": "admitted",
+    "refuse": "refused",
+    "answer": "answered",
+    "take": "taken to decide",
+    "uphold": "upheld",
+    "uphold in part": "upheld in part",
+    "reject": "rejected",
+    "appeal": "appealed",
+    "withdraw": "withdrawn",
+}
+MEANING = {
+    "filed": "filed, not yet admitted",
+    "unanswered": "not answered in time, to be decided all the same",
+    "partly": "upheld in part",
+    "appealed": "appealed, the board decides",
+}
+
+
+# --- marks elsewhere in the report -------------------------------------------------------------
+
+
+def marked(findings: Iterable[Finding], judgements: Judgements | None) -> tuple[Finding, ...]:
+    """The findings with a mark before the sentence of each one that is contested, and a caveat that says since when."""
+    open_ = {c.finding: c for c in judgements.contests if c.open} if judgements is not None else {}
+    return tuple(
+        replace(f, sentence=CONTESTED + f.sentence, caveats=(*f.caveats, _caveat(open_[f.id]))) if f.id in open_ else f
+        for f in findings
+    )
+
+
+def _caveat(contest: ContestRecord) -> str:
+    filed = f", filed {contest.steps[0][1]}" if contest.steps else ""
+    due = f"; next step due {contest.due}" if contest.due else ""
+    return f"Contested: the contest{filed} is {_state(contest)}{due}. See “{TITLE}”."
+
+
+def fitting(evidence: Evidence, judgements: Judgements | None) -> Judgements | None:
+    """The judgements, if they are of this run.
+
+    Raises:
+        RunError: they are of another one.
+    """
+    run = evidence.manifest.run_id
+    if judgements is not None and judgements.run_id != run:
+        raise RunError(
+            f"report: the judgements are of run {judgements.run_id}, the evidence of run {run}; "
+            "take the judgements of this run from the desk"
+        )
+    return judgements
+
+
+def front_of_people(case: Case) -> tuple[Block, ...]:
+    """The line of the title page that says how many people spoke, and what is contested."""
+    if case.judgements is None:
+        return ()
+    told = _Told.of(case, case.judgements)
+    n = len(told.voices)
+    findings = len({v.finding for v in told.voices})
+    text = f"People: {_many(n, 'judgement')} of {_many(findings, 'finding')}"
+    contested = len(case.contested)
+    text += f"; {_many(contested, 'finding')} contested, marked wherever listed" if contested else "; none contested"
+    return (Text(text=f"{text}. See “{TITLE}”.", style="small"),)
+
+
+# --- the section -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the parts of the section read."""
+
+    case: Case
+    judgements: Judgements  # of findings that the report has
+    gone: int  # judgements of findings that it has not
+
+    @classmethod
+    def of(cls, case: Case, judgements: Judgements) -> _Told:
+        known = {f.id for f in case.findings}
+        voices = tuple(v for v in judgements.voices if v.finding in known)
+        contests = tuple(c for c in judgements.contests if c.finding in known)
+        kept = replace(judgements, voices=voices, contests=contests)
+        return cls(case, kept, len(judgements.voices) - len(voices))
+
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        """Judgements of findings that the report has."""
+        return self.judgements.voices
+
+    @functools.cached_property
+    def findings(self) -> Mapping[str, Finding]:
+        """By id."""
+        return {f.id: f for f in self.case.findings}
+
+    @functools.cached_property
+    def table(self) -> pd.DataFrame:
+        """Answers by finding and community."""
+        return distributions(self.judgements)
+
+    @functools.cached_property
+    def minorities(self) -> tuple[MinorityReport, ...]:
+        """Findings on which somebody differs."""
+        return minority_reports(self.judgements)
+
+    def name(self, community: str) -> str:
+        """A community as its people write it, where the faces can draw it; otherwise its id."""
+        if is_together(community):
+            return "other communities together"
+        name = self.judgements.communities.get(community, community)
+        return name if self.case.can_draw(name) else self.case.spelled_out(community)
+
+
+def people_pages(case: Case) -> tuple[Block, ...]:
+    """The section on judgements; empty for a report without them."""
+    if case.judgements is None:
+        return ()
+    told = _Told.of(case, case.judgements)
+    return (
+        Heading(text=TITLE, level=1, new_page=True),
+        *_lead(told),
+        *_contests(told),
+        *_agreement(told),
+        *_severity(told),
+        *_findings(told),
+    )
+
+
+def _lead(told: _Told) -> tuple[Block, ...]:
+    judgements = told.judgements
+    rows = [
+        ("As of", f"event {judgements.as_of} of the desk's log, hash {judgements.head or 'none'}"),
+        ("Judgements", f"{len(told.voices)}, of {_many(len({v.finding for v in told.voices}), 'finding')}"),
+        ("Communities", _communities(told)),
+        ("Withdrawn", _withdrawn(judgements.withdrawn)),
+    ]
+    if told.gone:
+        rows.append(("Left out", f"{_many(told.gone, 'judgement')} of findings that this run no longer has"))
+    texts = (
+        "People judged the findings one by one, without seeing what others had said. Their answers are shown side by "
+        "side and are never merged into one label: what most people say is not thereby right. A judgement says whether "
+        "the reviewer agrees with the finding; severity, how much harm they think it does.",
+        f"A community of fewer than {LEAST} people on a finding is shown together with others, or not at all. What "
+        "people say now is shown; agreement and differences are computed from their first judgements, made before they "
+        "saw anybody else's.",
+    )
+    return (Facts(rows=tuple(rows)), *(Text(text=text) for text in texts))
+
+
+def _communities(told: _Told) -> str:
+    table = answers(told.judgements, JUDGEMENT)
+    people = table.groupby("community")["person"].nunique()
+    shown = [f"{told.name(c)} ({int(people[c])})" for c in communities_apart(table)]
+    rest = any(is_together(v.community) or v.community not in people.index for v in told.voices) or len(people) > len(
+        shown
+    )
+    return listed([*shown, *(["smaller ones, together"] if rest else [])])
+
+
+def _withdrawn(n: int) -> str:
+    if not n:
+        return "none"
+    verb = "was" if n == 1 else "were"
+    return f"{_many(n, 'judgement')} {verb} taken out because people withdrew their consent; no number here knows them"
+
+
+# --- contests ----------------------------------------------------------------------------------
+
+
+def _contests(told: _Told) -> tuple[Block, ...]:
+    contests = sorted(told.judgements.contests, key=lambda c: (not c.open, c.steps[0][1] if c.steps else "", c.id))
+    head = Heading(text="Contests", level=2)
+    if not contests:
+        return (head, Text(text="No finding of this run has been contested."))
+    open_ = sum(c.open for c in contests)
+    text = (
+        f"{_many(len(contests), 'contest')}, of which {open_} admitted and not yet decided. A finding with such a "
+        "contest is marked “Contested” wherever this report lists it."
+    )
+    return (head, Text(text=text), *(block for contest in contests for block in _contest(told, contest)))
+
+
+def _contest(told: _Told, contest: ContestRecord) -> tuple[Block, ...]:
+    finding = told.findings[contest.finding]
+    due = f"; next step due {contest.due}" if contest.due else ""
+    known = contest.community in told.judgements.communities
+    by = f" · {told.name(contest.community)}" if known and not is_together(contest.community) else ""
+    lines = tuple(
+        (f"{when} · {STEPS.get(step, step)}", _words(told, words, language="")) for step, when, words in contest.steps
+    )
+    first: list[Heading | Text | Bullets | Facts | Quote] = [Text(text=finding.sentence)]
+    return (Group(blocks=(*first, Quote(title=f"Contest {contest.id[:8]}{by}: {_state(contest)}{due}", lines=lines))),)
+
+
+def _state(contest: ContestRecord) -> str:
+    return MEANING.get(contest.state, contest.state)
+
+
+# --- agreement ---------------------------------------------------------------------------------
+
+
+def _agreement(told: _Told) -> tuple[Block, ...]:
+    found = [a for a in agreements(told.judgements) if a.metric == "ordinal"]
+    blocks: list[Block] = [
+        Heading(text="Do people agree?", level=2),
+        Text(
+            text="Alpha is 1 where people always give the same answer, 0 where they agree no more than by chance, and "
+            "below 0 where they contradict each other (Krippendorff; answers in their order). Within: any two people "
+            "of one community. Between: one of each of two communities. Low agreement is no fault of anybody's: it "
+            "says that the question has more than one answer."
+        ),
+    ]
+    dots = tuple(
+        Interval(
+            label=_who(told, a),
+            panel=humanised(a.question),
+            kind="between" if a.other else "within",
+            value=a.result.value,
+            low=a.result.low,
+            high=a.result.high,
+        )
+        for a in found
+        if isinstance(a.result, Estimate)
+    )
+    if dots:
+        blocks.append(Picture(draw=functools.partial(judgement_charts.agreement, dots), alt=_agreement_alt(dots)))
+    blocks += [_agreement_table(told, found), *_no_agreement(told, found)]
+    blocks += [Text(text=_difference_text(told, question)) for question in (JUDGEMENT, SEVERITY)]
+    return tuple(blocks)
+
+
+def _who(told: _Told, agreement: Agreement) -> str:
+    if not agreement.community:
+        return "everybody"
+    if agreement.other:
+        return f"{told.name(agreement.community)} – {told.name(agreement.other)}"
+    return told.name(agreement.community)
+
+
+def _agreement_alt(dots: Sequence[Interval]) -> str:
+    kinds = {dot.kind for dot in dots}
+    text = "Agreement (alpha) with its 95 % interval. Dashed line: chance."
+    return text + (" Hollow: between two communities." if "between" in kinds else "")
+
+
+def _agreement_table(told: _Told, found: Sequence[Agreement]) -> Table:
+    columns = (
+        Column(title="Who", width=3),
+        Column(title="People", width=0.9, align="right"),
+        Column(title="Judgement: alpha", width=1.3, align="right"),
+        Column(title="95 % interval", width=1.8, align="right"),
+        Column(title="Findings", width=1, align="right"),
+        Column(title="Severity: alpha", width=1.3, align="right"),
+        Column(title="95 % interval", width=1.8, align="right"),
+    )
+    rows: dict[tuple[str, str], dict[str, Agreement]] = {}
+    for agreement in found:
+        rows.setdefault((agreement.community, agreement.other), {})[agreement.question] = agreement
+    return Table(columns=columns, rows=tuple(_agreement_row(told, by) for by in rows.values()))
+
+
+def _agreement_row(told: _Told, by: Mapping[str, Agreement]) -> tuple[str, ...]:
+    any_ = next(iter(by.values()))
+    judged, severe = (by.get(q.name) for q in (JUDGEMENT, SEVERITY))
+    n = judged.result.n_clusters if judged is not None and isinstance(judged.result, Estimate) else None
+    people = any_.people
+    return (
+        _who(told, any_),
+        "–" if people is None else str(people),
+        *_alpha_cells(judged),
+        "–" if n is None else str(n),
+        *_alpha_cells(severe),
+    )
+
+
+def _alpha_cells(agreement: Agreement | None) -> tuple[str, str]:
+    if agreement is None or isinstance(agreement.result, Undefined):
+        return "undefined", "–"
+    return number(agreement.result.value, decimals=2), interval(agreement.result, decimals=2)
+
+
+def _no_agreement(told: _Told, found: Sequence[Agreement]) -> list[Block]:
+    """Each reason for a missing number once, with the rows that it holds for; and how intervals were made."""
+    reasons: dict[str, list[str]] = {}
+    for agreement in found:
+        if isinstance(agreement.result, Undefined):
+            reasons.setdefault(agreement.result.reason, []).append(f"{_who(told, agreement)} ({agreement.question})")
+    methods = sorted({a.result.method for a in found if isinstance(a.result, Estimate)})
+    texts = [f"Undefined: {reason} ({'; '.join(rows)})." for reason, rows in reasons.items()]
+    texts += [f"Intervals: {'; '.join(methods[:4])}."] if methods else []
+    return [Text(text=text, style="small") for text in texts]
+
+
+def _difference_text(told: _Told, question: Question) -> str:
+    found = community_difference(told.judgements, question=question)
+    what = "judge" if question is JUDGEMENT else "rate the severity of"
+    if isinstance(found, Undefined):
+        return f"Whether communities {what} findings differently cannot be said: {found.reason}."
+    bounds = f"95 % interval {percent(found.low)} to {percent(found.high)}, {_p(found.p_value)}"
+    if found.p_value is not None and found.p_value <= 1 - found.level:
+        further = "further apart" if found.value >= 0 else "closer together"
+        return (
+            f"Communities {what} findings differently: two people of different communities lie "
+            f"{percent(abs(found.value))} of the scale {further} than two of the same one ({bounds})."
+        )
+    return (
+        f"No systematic difference was found in how communities {what} findings: two people of different communities "
+        f"lie {percent(found.value)} of the scale further apart than two of the same one ({bounds})."
+    )
+
+
+# --- severity ----------------------------------------------------------------------------------
+
+
+def _p(p: float | None) -> str:
+    """A p value within a sentence."""
+    printed = p_value(p)
+    return f"p {printed[0]} {printed[1:]}" if printed.startswith("<") else f"p = {printed}"
+
+
+def _severity(told: _Told) -> tuple[Block, ...]:
+    named = communities_apart(answers(told.judgements, SEVERITY))
+    found = {c: severity_association(told.judgements, told.case.findings, community=c) for c in ("", *named)}
+    text = (
+        "Do people find those findings worse that the audit measured as stronger? Compared are pairs of findings that "
+        "one person judged and whose sizes compare (same measure and unit, for effects in nats the same language). "
+        "Concordance: how many more of these pairs have the stronger finding called worse than called less bad; 1 is "
+        "always, 0 is no connection."
+    )
+    head = (Heading(text="Severity and measured strength", level=2), Text(text=text))
+    if all(isinstance(result, Undefined) for result in found.values()):
+        pooled = found[""]
+        assert isinstance(pooled, Undefined)
+        return (*head, Text(text=f"It cannot be said: {pooled.reason}."))
+    columns = (
+        Column(title="Who", width=3),
+        Column(title="Concordance", width=1.4, align="right"),
+        Column(title="95 % interval", width=2, align="right"),
+        Column(title="p", width=1, align="right"),
+        Column(title="Findings", width=1, align="right"),
+        Column(title="Pairs", width=1, align="right"),
+    )
+    rows = tuple(_severity_row(told, community, result) for community, result in found.items())
+    reasons = [
+        Text(text=f"Undefined: {result.reason} ({told.name(c) if c else 'everybody'}).", style="small")
+        for c, result in found.items()
+        if isinstance(result, Undefined)
+    ]
+    return (*head, Table(columns=columns, rows=rows), *reasons)
+
+
+def _severity_row(told: _Told, community: str, result: Estimate | Undefined) -> tuple[str, ...]:
+    who = told.name(community) if community else "everybody"
+    if isinstance(result, Undefined):
+        return (who, "undefined", "–", "–", "–", "–")
+    value, bounds = number(result.value, decimals=2), interval(result, decimals=2)
+    return (who, value, bounds, p_value(result.p_value), str(result.n_clusters), str(result.n_items))
+
+
+# --- finding by finding ------------------------------------------------------------------------
+
+
+def _findings(told: _Told) -> tuple[Block, ...]:
+    head = Heading(text="Finding by finding", level=2)
+    ids = list(dict.fromkeys(told.table["finding"]))
+    if not ids:
+        text = f"No finding was judged by {LEAST} people, so no judgement is shown."
+        return (head, Text(text=text))
+    order = _order(told, ids)
+    full = order[:MOST_IN_FULL]
+    text = (
+        "Contested findings first, then those that communities judge differently, then by the share of people who "
+        "differ from most. Each bar is all people of a community; numbers in it are people."
+    )
+    by_finding: dict[str, list[Prevalence]] = {}
+    for entry in prevalence(told.judgements):
+        by_finding.setdefault(entry.finding, []).append(entry)
+    blocks: list[Block] = [head, Text(text=text), Picture(draw=judgement_charts.key, alt="What the colours stand for.")]
+    for n, finding in enumerate(full, start=1):
+        blocks += _one_finding(told, finding, n=n, where=by_finding.get(finding, []))
+    return (*blocks, *_other_findings(told, order[MOST_IN_FULL:]))
+
+
+def _order(told: _Told, ids: Sequence[str]) -> list[str]:
+    minorities = {report.finding: place for place, report in enumerate(told.minorities)}
+    return sorted(ids, key=lambda id_: (id_ not in told.case.contested, minorities.get(id_, len(minorities))))
+
+
+def _one_finding(told: _Told, id_: str, *, n: int, where: Sequence[Prevalence]) -> list[Block]:
+    finding = told.findings[id_]
+    rows = told.table[told.table["finding"] == id_]
+    bars = tuple(_bars(told, row) for row in rows.to_dict("records"))
+    report = next((r for r in told.minorities if r.finding == id_), None)
+    blocks: list[Block] = [
+        Heading(text=f"{n}. {_title(told.case, finding)}", level=3),
+        Text(text=finding.sentence),
+        Picture(draw=functools.partial(judgement_charts.distributions, bars), alt=_bars_alt(bars)),
+    ]
+    said = _differs_text(told, report)
+    if where:
+        shares = "; ".join(_prevalence_words(told, entry) for entry in where)
+        said.append(f"“Common” or “some” where they live (95 % interval): {shares}.")
+    blocks += [Text(text=text, style="small") for text in said]
+    return blocks + (_quotes(told, report) if report is not None else _agreed(told, id_))
+
+
+def _title(case: Case, finding: Finding) -> str:
+    scope = finding.measurement.scope
+    words = [scope_word(scope, name, labels=case.labels) for name in scope_fields(scope) if name != "suite"]
+    return humanised(finding.measurement.measure) + (f": {' · '.join(words)}" if words else "")
+
+
+def _bars(told: _Told, row: Mapping[str, object]) -> Bars:
+    def count(column: str) -> int:
+        return int(str(row[column]))
+
+    return Bars(
+        label=_short_name(told, str(row["community"])),
+        people=count("people"),
+        judged={value: count(value) for value in (*reversed(JUDGEMENT.values), CANNOT_SAY)},
+        severe={value: count(f"severity {value}") for value in (*SEVERITY.values, NOT_SAID)},
+    )
+
+
+def _short_name(told: _Told, community: str) -> str:
+    return "others" if is_together(community) else told.name(community)
+
+
+def _bars_alt(bars: Sequence[Bars]) -> str:
+    told = [f"{b.label} ({b.people}): {', '.join(f'{n} {value}' for value, n in b.judged.items() if n)}" for b in bars]
+    return f"{'. '.join(told)}."
+
+
+def _differs_text(told: _Told, report: MinorityReport | None) -> list[str]:
+    if report is None or not report.communities:
+        return []
+    return [
+        f"{told.name(d.community)} judges this finding otherwise than everybody else (adjusted "
+        f"{_p(d.p_adjusted)}; one of {_tested(told)} comparisons of a community with the rest)."
+        for d in report.communities
+    ]
+
+
+def _tested(told: _Told) -> int:
+    return sum(not isinstance(d.p_value, Undefined) for d in differences(told.judgements))
+
+
+def _prevalence_words(told: _Told, entry: Prevalence) -> str:
+    exists = entry.counts["some"] + entry.counts["common"]
+    share = f"{percent(entry.result.low)} to {percent(entry.result.high)}"
+    return f"{_region(told, entry.region)} {exists} of {entry.result.n_items} ({share})"
+
+
+def _region(told: _Told, region: str) -> str:
+    if not region:
+        return "region not told"
+    if is_together(region):
+        return "other regions together"
+    return region if told.case.can_draw(region) else told.case.spelled_out(region)
+
+
+def _quotes(told: _Told, report: MinorityReport) -> list[Block]:
+    if report.most:
+        sides = (
+            ("Who differs", report.dissenting),
+            (f"Who says what most say (“{report.most}”)", report.agreeing),
+        )
+    else:
+        sides = (("No answer has most people; all in their own words", report.dissenting),)
+    return [_quote(told, title, words) for title, words in sides if words]
+
+
+def _agreed(told: _Told, id_: str) -> list[Block]:
+    """Words on a finding where nobody differs."""
+    words = tuple(
+        Words(community=name, judgement=v.judgement, comment=v.comment, language=v.comment_language)
+        for name, members in by_community([v for v in told.voices if v.finding == id_]).items()
+        for v in members
+        if v.comment
+    )
+    return [_quote(told, "In their own words", words)] if words else []
+
+
+def _quote(told: _Told, title: str, words: Sequence[Words]) -> Quote:
+    spoken = [w for w in words if w.comment]
+    silent = len(words) - len(spoken)
+    lines = [
+        (f"{_short_name(told, w.community)}: {w.judgement}", _words(told, w.comment, language=w.language))
+        for w in spoken[:MOST_QUOTED]
+    ]
+    if len(spoken) > MOST_QUOTED:
+        lines.append(("", f"{len(spoken) - MOST_QUOTED} more comments stand in the desk and its export."))
+    if silent:
+        lines.append(("", f"{_many(silent, 'person', 'people')} without a comment."))
+    return Quote(title=f"{title}: {_many(len(words), 'person', 'people')}", lines=tuple(lines))
+
+
+def _words(told: _Told, text: str, *, language: str) -> str:
+    """Somebody's words as they wrote them; cut where long, and pointed to where the faces cannot draw them."""
+    if not text:
+        return "(no words)"
+    if not told.case.can_draw(text):
+        named = f" in {language_name(language)}" if language else ""
+        return f"original words{named}: see the desk or its export. These faces do not draw the script."
+    if len(text) <= MOST_WORDS:
+        return text
+    return f"{text[:MOST_WORDS].rstrip()} … [cut here; {len(text) - MOST_WORDS} more characters in the desk]"
+
+
+def _other_findings(told: _Told, ids: Sequence[str]) -> list[Block]:
+    if not ids:
+        return []
+    rows = told.table[told.table["finding"].isin(set(ids))]
+    place = {id_: n for n, id_ in enumerate(ids)}
+    rows = rows.sort_values("finding", key=lambda column: column.map(place), kind="stable")
+    columns = (
+        Column(title="Finding", width=4),
+        Column(title="Community", width=2.2),
+        *(Column(title=humanised(value), width=1, align="right") for value in (*JUDGEMENT.values[::-1], CANNOT_SAY)),
+    )
+    shown = tuple(
+        (
+            _title(told.case, told.findings[str(row["finding"])]),
+            _short_name(told, str(row["community"])),
+            *(str(row[value]) for value in (*JUDGEMENT.values[::-1], CANNOT_SAY)),
+        )
+        for row in rows.head(MOST_IN_TABLE).to_dict("records")
+    )
+    blocks: list[Block] = [Heading(text="Further findings", level=3), Table(columns=columns, rows=shown)]
+    if len(rows) > MOST_IN_TABLE:
+        text = (
+            f"{len(rows) - MOST_IN_TABLE} more rows, and the words on these findings, are in the desk and its export."
+        )
+        blocks.append(Text(text=text, style="small"))
+    return blocks
+
+
+def _many(n: int, one: str, more: str = "") -> str:
+    return f"{n} {one}" if n == 1 else f"{n} {more or one + 's'}"
