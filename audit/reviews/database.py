@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 import filelock
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.orm.exc import StaleDataError
@@ -135,6 +135,8 @@ class Database:
             raise ConflictError(
                 "somebody else, or another tab, changed this first; nothing was written: reload it and look again"
             ) from None
+        except (DataError, UnicodeEncodeError):  # NUL on PostgreSQL, half characters on both
+            raise DeskError("what was sent holds characters that no text holds; remove them and try again") from None
         except NoConnectionLeft:
             raise DeskError(f"{self.place}: too many pages ask at once; try again in a moment") from None
         except DBAPIError as error:

@@ -18,7 +18,7 @@ INVISIBLE = frozenset({"Cf", "Zs", "Zl", "Zp"})  # categories of what shows noth
 def clean(text: str, *, what: str, limit: int = LIMIT) -> str:
     """The text in Unicode's composed form, without space around it; "" where nothing in it can be seen.
 
-    A line break becomes one line feed. All else that may stand in a text stays: markup, formulas, bidi controls are data.
+    A line break becomes one line feed. All else that may stand in a text stays: markup, formulas, bidi controls.
 
     Args:
         text: as typed.

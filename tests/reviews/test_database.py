@@ -161,6 +161,25 @@ def test_what_the_database_asks_to_repeat_is_repeated(db: Database) -> None:
     assert count_attempts(db) == 1
 
 
+def ask_for(db: Database, person: str) -> Person | None:
+    with db.read() as session:
+        return session.get(Person, person)
+
+
+def test_half_characters_in_an_address_are_refused_in_words(db: Database) -> None:
+    with pytest.raises(DeskError, match="what was sent holds characters that no text holds; remove them"):
+        ask_for(db, "half \ud800")
+    assert add_attempt(db) == 1
+
+
+def test_a_nul_in_an_address_finds_nothing_or_is_refused_in_words(db: Database) -> None:
+    if db.engine.dialect.name == "sqlite":
+        assert ask_for(db, "nul \x00") is None
+        return
+    with pytest.raises(DeskError, match="what was sent holds characters that no text holds; remove them"):
+        ask_for(db, "nul \x00")
+
+
 def test_a_process_killed_in_the_middle_leaves_nothing_and_holds_nobody_up(db: Database, desk_url: str) -> None:
     program = (
         "import sys\nfrom audit.reviews.database import *\nfrom audit.reviews.tables import *\n"
