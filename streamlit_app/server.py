@@ -58,22 +58,27 @@ def build(settings: Settings) -> st.App:
         DeskError: the database cannot be opened.
     """
     desk = open_desk(settings)
-    routes = Routes(desk)
     return st.App(
         Path(__file__).with_name("app.py"),
-        routes=[
-            Route("/auth/sign-in", routes.sign_in, methods=["GET", "POST"]),
-            Route("/auth/sign-out", routes.sign_out, methods=["GET", "POST"]),
-            Route("/auth/set-up", routes.set_up, methods=["GET", "POST"]),
-            Route("/auth/join", routes.join, methods=["GET", "POST"]),
-            Route("/auth/password", routes.password, methods=["GET", "POST"]),
-            Route("/reports/{report}.pdf", routes.report, methods=["GET"]),
-            Route("/healthz", routes.health, methods=["GET"]),
-        ],
+        routes=routes_of(desk),
         middleware=[Middleware(Guard, desk=desk)],
         secrets={"auth": settings.oidc} if settings.oidc else None,
         on_script_error=_on_script_error,
     )
+
+
+def routes_of(desk: Desk) -> list[Route]:
+    """Our own addresses, beside those of Streamlit's pages."""
+    routes = Routes(desk)
+    return [
+        Route("/auth/sign-in", routes.sign_in, methods=["GET", "POST"]),
+        Route("/auth/sign-out", routes.sign_out, methods=["GET", "POST"]),
+        Route("/auth/set-up", routes.set_up, methods=["GET", "POST"]),
+        Route("/auth/join", routes.join, methods=["GET", "POST"]),
+        Route("/auth/password", routes.password, methods=["GET", "POST"]),
+        Route("/reports/{report}.pdf", routes.report, methods=["GET"]),
+        Route("/healthz", routes.health, methods=["GET"]),
+    ]
 
 
 def _on_script_error(error: Exception) -> bool:
