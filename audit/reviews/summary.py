@@ -115,9 +115,33 @@ def told(session: Session, run: str, *, finding: str = "") -> list[Told]:
     In the order of the report; within a finding in an order that says nothing. Findings that the run no longer has come
     last and are marked.
     """
-    rows = _rows(session, run, finding=finding)
-    secrets = _secrets(session, run)
-    wordings = _wordings(session, run)
+    return tell(
+        run,
+        _rows(session, run, finding=finding),
+        secrets=_secrets(session, run),
+        wordings=_wordings(session, run),
+    )
+
+
+# finding -> its place in the report, and each person's revisions
+Histories = Mapping[str, tuple[int, Sequence[Sequence[Review]]]]
+
+
+def tell(
+    run: str,
+    rows: Histories,
+    *,
+    secrets: Mapping[str, str],
+    wordings: Mapping[str, tuple[tuple[str, str, str], ...]],
+) -> list[Told]:
+    """`told`, of rows at hand.
+
+    Args:
+        run: its id.
+        rows: what people said, by finding.
+        secrets: person -> what only the database knows of them.
+        wordings: review -> (item, language, wording).
+    """
     table: list[Told] = []
     for id_, (place, histories) in rows.items():
         communities = shown_groups(Counter(history[-1].community for history in histories))
@@ -156,8 +180,7 @@ def numbered(table: Sequence[Told]) -> list[Told]:
     return [replace(one, voice=replace(one.voice, person=numbers[one.token])) for one in table]
 
 
-def _rows(session: Session, run: str, *, finding: str) -> dict[str, tuple[int, list[list[Review]]]]:
-    """Finding -> its place in the report, and the revisions of each person."""
+def _rows(session: Session, run: str, *, finding: str) -> Histories:
     chosen = (
         select(Review, FindingRow.place)
         .join(FindingRow, and_(FindingRow.run_id == Review.run_id, FindingRow.id == Review.finding_id))

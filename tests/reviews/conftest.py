@@ -20,9 +20,11 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from desk_run import write_run
 from sqlalchemy import create_engine, make_url, text
 
 from audit.reviews.database import Database, open_database
+from audit.reviews.library import import_run
 from audit.reviews.roles import Role
 from audit.reviews.tables import Community, Grant, Person
 
@@ -230,3 +232,18 @@ def person(db: Database) -> Callable[..., str]:
         return name
 
     return make
+
+
+# --- a run -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete run with the findings of desk_run.FINDINGS. Nobody writes into it."""
+    return write_run(tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture
+def run(db: Database, run_folder: Path) -> str:
+    """Id of that run, brought to the desk."""
+    return import_run(db, run_folder, by=None).run
