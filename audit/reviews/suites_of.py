@@ -226,7 +226,8 @@ def _written(place: Path, content: _Content, *, language: str) -> str:
         _write(staged / f"{language}.toml", file, content.words)
         wrong = [problem for problem in lint(staged) if problem.severity != NOTE]
         if wrong:
-            raise DeskError(f"{wrong[0]} (and {len(wrong) - 1} more); ask its author to change it")
+            more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+            raise DeskError(f"{wrong[0]}{more}; ask its author to withdraw it")
         digest = load_suite(staged).record.digest
         shutil.rmtree(place.parent, ignore_errors=True)  # of a version that has no event
         staged.parent.rename(place.parent)

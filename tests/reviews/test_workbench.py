@@ -1,0 +1,234 @@
+"""The worker: does what was asked, says what went wrong to who asked, and goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from audit import workbench
+from audit.errors import DeskError, ModelError, UsageError
+from audit.reviews import contests, issued, jobs
+from audit.reviews.roles import Role
+from audit.reviews.tables import FindingRow, IssuedReport, Run
+from audit.workbench import Bench, run_worker
+
+SOON_S = 20.0
+PAIR = {"template": "The {nurse|engineer} said that", "answers": ["she|they", "he"], "language": "en"}
+
+
+@pytest.fixture
+def desk(db, community, person):
+    community("nairobi")
+    person("amina", (Role.REVIEWER, "nairobi"))
+    person("ada", Role.AUDITOR)
+    with db.write() as session:
+        session.add(
+            Run(id="run-1", folder="r", model="tiny", languages=["en"], findings_sha256="0" * 64, imported_at=db.now())
+        )
+    return db
+
+
+@pytest.fixture
+def work(desk, desk_url, tmp_path):
+    """Run a worker until a condition holds; it must hold soon."""
+
+    def until(done, **how):
+        stop = threading.Event()
+        how = {"folder": tmp_path / "desk", "model": "", "pause": 0.01, **how}
+        thread = threading.Thread(target=run_worker, args=(desk_url,), kwargs={**how, "stop": stop})
+        thread.start()
+        try:
+            deadline = time.monotonic() + SOON_S
+            while not done() and time.monotonic() < deadline:
+                time.sleep(0.02)
+        finally:
+            stop.set()
+            thread.join(SOON_S)
+        assert not thread.is_alive()
+        assert done()
+
+    return until
+
+
+def ended(desk, *ids, by="amina"):
+    return lambda: all(jobs.job(desk, one, by=by).ended_at for one in ids)
+
+
+# --- trying ----------------------------------------------------------------------------------
+
+
+def test_what_was_asked_is_answered(desk, work):
+    one = jobs.ask(desk, "try", PAIR, by="amina")
+    work(ended(desk, one), tries=lambda asked: {"heard": asked["template"]})
+    done = jobs.job(desk, one, by="amina")
+    assert (done.state, done.answer) == ("done", {"heard": PAIR["template"]})
+
+
+def test_an_error_is_one_line_to_who_asked_and_the_worker_goes_on(desk, work, caplog):
+    def tries(asked):
+        match asked["answers"]:
+            case [_, "x"]:
+                raise UsageError("answers: too alike; give others")
+            case [_, "y"]:
+                raise RuntimeError("C:\\secret\nfile")
+        return {"well": True}
+
+    ids = [jobs.ask(desk, "try", {**PAIR, "answers": ["she", answer]}, by="amina") for answer in ("x", "y", "z")]
+    work(ended(desk, *ids), tries=tries)
+    first, second, third = (jobs.job(desk, one, by="amina") for one in ids)
+    assert first.error == "answers: too alike; give others"
+    assert second.error == f"try: something went wrong here (RuntimeError); tell whoever runs the desk: {ids[1]}"
+    assert (third.state, third.answer) == ("done", {"well": True})
+    assert "secret" in caplog.text  # whoever runs the desk finds it in the log
+
+
+def test_a_job_that_a_dead_worker_left_is_done_by_the_next(desk, work):
+    one = jobs.ask(desk, "try", PAIR, by="amina")
+    jobs.next_job(desk)  # by a worker that then died
+    work(ended(desk, one), tries=lambda asked: {"again": True})
+    assert jobs.job(desk, one, by="amina").answer == {"again": True}
+
+
+def test_a_desk_without_a_model_says_so(desk, work):
+    one = jobs.ask(desk, "try", PAIR, by="amina")
+    work(ended(desk, one))
+    assert jobs.job(desk, one, by="amina").error == "try: this desk has no model to try pairs on; ask whoever runs it"
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    from tiny import tiny_model_folder
+
+    return str(tiny_model_folder(tmp_path_factory.mktemp("model") / "tiny", "llama"))
+
+
+def test_the_answer_says_what_the_librarys_trial_says(tiny):
+    from audit.circuits.trial import caveats, sentence, try_pair
+    from audit.models import AuditedModel
+
+    expected = try_pair(
+        AuditedModel.load(tiny), "The nurse said that", "The engineer said that", ((" she", " they"), (" he",))
+    )
+    answer = Bench(tiny)(PAIR)
+    assert answer["effect"] == pytest.approx(expected.effect, abs=1e-5)
+    assert answer["sentence"] == sentence(expected)
+    assert answer["caveats"] == list(caveats(expected))
+    base, counterpart = answer["sides"]
+    assert answer["effect"] == pytest.approx(base["margin"] - counterpart["margin"])
+    assert [base["text"], counterpart["words"]] == ["The nurse said that", "engineer"]
+    assert all(0 < chance < 1 for side in answer["sides"] for chance in side["probabilities"])
+    first = max(expected.nodes, key=lambda node: node.effect * expected.effect)
+    assert answer["nodes"][0]["effect"] == pytest.approx(first.effect, abs=1e-5)
+
+
+def test_no_space_is_put_before_an_answer_in_a_language_that_has_none(monkeypatch, tiny):
+    tried = []
+    monkeypatch.setattr("audit.circuits.trial.try_pair", lambda audited, *words: tried.append(words))
+    monkeypatch.setattr(workbench, "answer_of", lambda trial: {})
+    bench = Bench(tiny)
+    bench({"template": "{护士|工程师}说", "answers": ["她", "他"], "language": "zh"})
+    bench({"template": "The {nurse|engineer} said", "answers": ["she", " he"], "language": "en"})
+    assert tried == [
+        ("护士说", "工程师说", (("她",), ("他",))),
+        ("The nurse said", "The engineer said", ((" she",), (" he",))),
+    ]
+
+
+def test_a_model_whose_terms_nobody_accepted_here_is_not_loaded(monkeypatch):
+    def refuse(request, *, reporter, accept_terms):
+        assert accept_terms is False
+        raise ModelError(f"{request.model}: its terms were not accepted; accept them first")
+
+    monkeypatch.setattr(workbench, "prepare_model", refuse)
+    with pytest.raises(ModelError, match="not accepted"):
+        Bench("gemma-3-270m")(PAIR)
+
+
+# --- reports ---------------------------------------------------------------------------------
+
+
+def test_a_report_is_a_file_with_its_digest_and_a_row(desk, work, tmp_path):
+    def reports(path: Path, db, asked) -> int:
+        path.write_bytes(b"%PDF of " + asked["run"].encode())
+        return 1
+
+    one = jobs.ask(desk, "report", {"run": "run-1"}, by="ada")
+    work(ended(desk, one, by="ada"), reports=reports)
+    (listed,) = issued.reports(desk, "run-1", by="ada")
+    assert (listed.as_of, listed.made_by) == (1, "Ada")
+    report = issued.report(desk, listed.id, folder=tmp_path / "desk" / "reports", by="ada")
+    assert report.content == b"%PDF of run-1"
+    assert jobs.job(desk, one, by="ada").answer == {"file": listed.file, "sha256": listed.sha256, "as_of": 1}
+
+
+def test_a_report_that_fails_leaves_neither_file_nor_row(desk, work, tmp_path):
+    def reports(path: Path, db, asked) -> int:
+        path.write_bytes(b"half")
+        raise DeskError("report: a character cannot be drawn; leave it out")
+
+    one = jobs.ask(desk, "report", {"run": "run-1"}, by="ada")
+    work(ended(desk, one, by="ada"), reports=reports)
+    assert jobs.job(desk, one, by="ada").error == "report: a character cannot be drawn; leave it out"
+    assert list((tmp_path / "desk" / "reports").iterdir()) == []
+    with desk.read() as session:
+        assert session.scalars(select(IssuedReport)).all() == []
+
+
+# --- the rest --------------------------------------------------------------------------------
+
+
+def test_the_worker_sweeps_the_contests(desk, desk_url, work):
+    with desk.write() as session:
+        texts = ("suite", "language", "topic", "culture", "framework", "verdict", "sentence", "searched")
+        row = FindingRow(run_id="run-1", id="f", place=0, measure="m", confirmatory=True, content={})
+        for name in texts:
+            setattr(row, name, "")
+        session.add(row)
+    one = contests.file(desk, "run-1", "f", words="no", submission="form", by="amina")  # in March; it is later now
+    work(lambda: contests.contest(desk, one.id, by="ada").state == "admitted")
+    with desk.read() as session:
+        assert len(contests.records(session, "run-1")[0].steps) == 2
+
+
+def test_a_desk_has_one_worker(desk, desk_url, work, tmp_path):
+    refused = []
+
+    def second() -> bool:
+        try:
+            run_worker(desk_url, folder=tmp_path / "desk", model="", stop=threading.Event())
+        except DeskError as error:
+            refused.append(str(error))
+        return True
+
+    one = jobs.ask(desk, "try", PAIR, by="amina")
+    work(lambda: ended(desk, one)() and second())
+    assert "a worker serves this desk already" in refused[0]
+
+
+def test_sigterm_ends_the_process_cleanly(desk, desk_url, tmp_path):
+    one = jobs.ask(desk, "try", PAIR, by="amina")
+    command = [sys.executable, "-m", "audit.workbench", "--folder", str(tmp_path / "desk"), "--model", ""]
+    process = subprocess.Popen(command, env={**os.environ, "PLURAL_AUDIT_DB": desk_url}, stderr=subprocess.PIPE)
+    try:
+        deadline = time.monotonic() + 3 * SOON_S
+        while not ended(desk, one)() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SOON_S) == 0
+    finally:
+        process.kill()
+        process.stderr.close()
+    assert jobs.job(desk, one, by="amina").state == "failed"  # no model: but it was the worker that said so
+
+
+def test_a_database_that_cannot_be_opened_is_said_in_one_line(tmp_path, capsys):
+    assert workbench.main(["--db", "mysql://x/y", "--folder", str(tmp_path)]) == DeskError.exit_code
+    assert capsys.readouterr().err.count("\n") == 1
