@@ -152,7 +152,7 @@ def _erase(session: Session, person: str, *, at: datetime) -> tuple[int, list[st
         select(ContestStep, Contest.run_id)
         .join(Contest, Contest.id == ContestStep.contest_id)
         .where(ContestStep.person_id == person, ContestStep.erased_at.is_(None))
-    ).tuples()
+    )
     contested = set()
     for step, run in steps.all():
         contested.add(run)

@@ -114,7 +114,7 @@ def moderation_log(db: Database, *, by: str | None) -> bytes:
             .outerjoin(Review, Review.id == Event.subject)
             .where(Event.kind == "comment hidden")
             .order_by(Event.number)
-        ).tuples()
+        )
         return as_csv(
             columns,
             [

@@ -139,7 +139,7 @@ def queue(db: Database, *, by: str) -> Queue:
         chosen = select(Assignment, Draft.version).outerjoin(Draft, Draft.assignment_id == Assignment.id).where(*mine)
         if done >= limit:
             chosen = chosen.where(Draft.assignment_id.is_not(None))
-        rows = session.execute(chosen.order_by(Assignment.place, Assignment.id).limit(MOST_LISTED)).tuples().all()
+        rows = session.execute(chosen.order_by(Assignment.place, Assignment.id).limit(MOST_LISTED)).all()
         return Queue(
             entries=tuple(
                 QueueEntry(

@@ -191,7 +191,7 @@ def _rows(session: Session, run: str, *, finding: str) -> Histories:
         chosen = chosen.where(Review.finding_id == finding)
     places: dict[str, int] = {}
     histories: dict[str, dict[str, list[Review]]] = defaultdict(lambda: defaultdict(list))
-    for review, place in session.execute(chosen).tuples():
+    for review, place in session.execute(chosen):
         places[review.finding_id] = place
         histories[review.finding_id][review.person_id].append(review)
     return {id_: (places[id_], [*people.values()]) for id_, people in histories.items()}
@@ -204,7 +204,7 @@ def _secrets(session: Session, run: str) -> dict[str, str]:
         .where(Review.run_id == run, Review.erased_at.is_(None))
         .order_by(Review.submitted_at.desc(), Review.id.desc())
     )
-    return {person: salt for person, salt in session.execute(chosen).tuples()}  # noqa: C416 - the earliest one stays
+    return {person: salt for person, salt in session.execute(chosen)}  # noqa: C416 - the earliest one stays
 
 
 def _wordings(session: Session, run: str) -> dict[str, tuple[tuple[str, str, str], ...]]:
