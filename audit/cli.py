@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audit import terminal
+from audit import app_cli, terminal
 from audit.errors import AuditError, ResourceError, UsageError
 from audit.pipeline import DEFAULT_MODEL, Depth, Request
 from audit.progress import ConsoleReporter
@@ -40,9 +40,12 @@ Examples:
 
   plural-audit suites lint prompts/stereotype          check a suite you wrote
 
+  plural-audit app                                     the desk where people judge the findings
+
 Exit codes: 0 done; 1 the linter found problems, the doctor something missing, the self-test missed a target; 2 wrong
 usage; 64 the request does not fit; 65 a suite is refused; 66 a model or an SAE cannot be had; 67 a run is damaged or
-incomplete; 69 the machine lacks something; 70 too few items; 130 stopped by the keyboard (the same command goes on).
+incomplete; 69 the machine lacks something; 70 too few items; 71 the desk refuses; 130 stopped by the keyboard (the same
+command goes on).
 """
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -71,6 +74,7 @@ sae_app = typer.Typer(
 app.add_typer(suites_app, name="suites")
 app.add_typer(models_app, name="models")
 app.add_typer(sae_app, name="sae")
+app.command("app")(app_cli.open_app)
 
 Model = Annotated[
     str, typer.Option("--model", "-m", help="Built-in name, folder, .gguf file, or hub id owner/name[@revision].")

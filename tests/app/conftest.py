@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 from measures.synthetic import synthetic_evidence
@@ -16,12 +19,13 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from audit import pipeline
-from audit.reviews import accounts, library
+from audit.reviews import accounts, consent, judging, library
 from audit.reviews.database import Database, open_database
 from audit.reviews.roles import Role
-from audit.reviews.tables import Grant, Person
+from audit.reviews.tables import Assignment, Grant, Person
 from audit.runs import RunFolder
 from streamlit_app import desk as served
 from streamlit_app import server
@@ -156,13 +160,31 @@ def app(desk: Desk, people: People) -> Callable[..., AppTest]:
     return opened
 
 
+def judge(db: Database, run: str, finding: str, community: str, *, by: str, comment: str) -> None:
+    """Let somebody who reads the language judge a finding, from an assignment of their own."""
+    consent.give(db, by=by)
+    with db.write() as session:
+        row = Assignment(
+            run_id=run, finding_id=finding, person_id=by, community=community, state="open", place=1, made_at=db.now()
+        )
+        session.add(row)
+        session.flush()
+        assignment = row.id
+    said = judging.Judgement(judgement="agree", severity=2, comment=comment, comment_language="sw")
+    judging.submit(db, assignment, said, submission=f"{by} {finding}", by=by)
+
+
 def page_hash(name: str) -> str:
     """How Streamlit names a page by its address."""
-    from streamlit.util import calc_md5
-
-    return calc_md5(name)
+    return calc_hash(name)
 
 
 def words_of(test: AppTest) -> str:
-    """Everything that stands on the page, as one text."""
-    return "\n".join(str(getattr(element, "value", "") or getattr(element, "label", "")) for element in test.main)
+    """Everything that stands on the page, as one text: our HTML without its tags."""
+    parts = [str(getattr(element, "value", "") or getattr(element, "label", "")) for element in everything(test)]
+    return unescape(re.sub(r"<[^<>]+>", " ", "\n".join(parts)))
+
+
+def everything(test: AppTest) -> list[Any]:
+    """Every element of the page's main part, in order."""
+    return [node for node in test.main if not hasattr(node, "children")]

@@ -1,0 +1,189 @@
+"""`plural-audit app`: the community desk on this machine, and the worker beside it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+import webbrowser
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from audit import terminal
+from audit.errors import AuditError, DeskError, ResourceError, UsageError
+
+DEFAULT_RUNS = Path("runs")
+MOST_RUNS = 5  # brought in at a start, the newest ones
+WORKER_S = 20.0  # that a worker gets to end the job it is at
+OIDC_NEEDS = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
+
+
+def desk_folder() -> Path:
+    """Where the desk of this machine lies unless another place is named."""
+    from audit.models.places import data_folder
+
+    return data_folder() / "desk"
+
+
+def open_app(
+    runs: Annotated[
+        Path, typer.Option("--runs", help="Folder of run folders; the newest complete ones are brought in.")
+    ] = DEFAULT_RUNS,
+    db: Annotated[
+        str,
+        typer.Option(
+            envvar="PLURAL_AUDIT_DB",
+            help="sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME. Default: a SQLite file in your data folder.",
+        ),
+    ] = "",
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder of the desk: issued reports, suites. Default: in your data folder.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on. Others reach 127.0.0.1 through a proxy only.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8501,
+    url: Annotated[
+        str, typer.Option("--url", help="As browsers see the desk, as https://desk.example.org, behind a proxy.")
+    ] = "",
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="On which proposed pairs are tried; its terms accepted before.")
+    ] = "",
+    worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Start the worker: live pairs, reports.")] = True,
+    oidc: Annotated[Path | None, typer.Option(help="TOML file with [auth]: sign-in by your organisation.")] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the desk in a browser.")] = True,
+) -> None:
+    """Open the community desk: people judge findings, contest them, propose pairs.
+
+    The first start prints a link by which the first administrator makes an account. Ctrl-C ends the desk and its
+    worker; what was saved is saved.
+    """
+    place = (folder or desk_folder()).resolve()
+    place.mkdir(parents=True, exist_ok=True)
+    database = db or f"sqlite:///{place / 'desk.db'}"
+    served = _built(database, place, runs=runs, url=url, model=model, oidc=oidc)
+    address = url.rstrip("/") or f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared
+    _bring(runs)
+    opened = _first_start(address) or address
+    with _worker(database, place, model=model) if worker else _nothing():
+        _serve(served, host=host, port=port, opened=opened if browser else "")
+
+
+def _built(database: str, folder: Path, *, runs: Path, url: str, model: str, oidc: Path | None) -> Any:
+    try:
+        from streamlit_app.desk import Settings
+        from streamlit_app.server import build
+    except ModuleNotFoundError as error:
+        raise ResourceError(f"{error.name} is not installed; pip install 'plural-audit[app]'") from None
+    auth = read_oidc(oidc) if oidc else {}
+    settings = Settings(database=database, folder=folder, runs=runs, public_url=url, model=model, oidc=auth)
+    return build(settings)
+
+
+def read_oidc(file: Path) -> dict[str, Any]:
+    """The [auth] table of a secrets file, as Streamlit reads it.
+
+    Raises:
+        UsageError: the file cannot be read, or lacks what a provider needs.
+    """
+    try:
+        content: Mapping[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file}: cannot be read as TOML ({error}); see docs/app.md for an example") from None
+    auth = content.get("auth")
+    missing = [name for name in OIDC_NEEDS if not isinstance(auth, dict) or not auth.get(name)]
+    if missing:
+        raise UsageError(f"{file}: [auth] lacks {', '.join(missing)}; see docs/app.md for an example")
+    return dict(auth)
+
+
+def _bring(runs: Path) -> None:
+    """Bring in the newest complete runs; one that cannot be brought is named, and the others are."""
+    from audit.reviews.library import import_run
+    from audit.runs import RunFolder
+    from streamlit_app.desk import desk
+
+    found = sorted(runs.glob("*/run.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+    complete = [file.parent for file in found if RunFolder(file.parent).complete][:MOST_RUNS]
+    for folder in reversed(complete):  # the newest last: it is the one that the desk opens on
+        try:
+            brought = import_run(desk().db, folder, by=None)
+        except AuditError as error:
+            terminal.line(f"not brought in: {error}", console=terminal.err)
+        else:
+            if brought.outcome != "unchanged":
+                terminal.line(f"run {brought.run}: {brought.findings} findings ({brought.model})")
+    if not complete:
+        terminal.line(f"{runs}: no complete run here yet; make one with plural-audit run, or bring one on the desk")
+
+
+def _first_start(address: str) -> str:
+    """The link that makes the first administrator, printed; "" where there is one."""
+    from audit.reviews.accounts import first_admin
+    from streamlit_app.desk import desk
+
+    secret = first_admin(desk().db)
+    if secret is None:
+        terminal.line(f"desk: {address}")
+        return ""
+    link = f"{address}/auth/set-up?secret={secret}"
+    terminal.line("First start. Make the administrator's account here, within a day:")
+    terminal.line(link)
+    return link
+
+
+# --- processes -------------------------------------------------------------------------------
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _worker(database: str, folder: Path, *, model: str) -> Iterator[None]:
+    """The worker as a process of its own, ended with the app; the URL goes by the environment, not the command line."""
+    command = [sys.executable, "-m", "audit.workbench", "--folder", str(folder), "--model", model, "--with-parent"]
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        command, env={**os.environ, "PLURAL_AUDIT_DB": database}, start_new_session=True
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=WORKER_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _serve(served: Any, *, host: str, port: int, opened: str) -> None:
+    import uvicorn
+
+    logging.getLogger("plural_audit").setLevel(logging.INFO)
+    server = uvicorn.Server(
+        uvicorn.Config(served, host=host, port=port, log_level="warning", timeout_graceful_shutdown=3)
+    )
+    if opened:
+        threading.Thread(target=_open, args=(server, opened), daemon=True).start()
+    try:
+        server.run()
+    except SystemExit:  # uvicorn's way to say that it cannot begin
+        raise DeskError(f"{host}:{port}: cannot listen there; another desk may, so choose another --port") from None
+
+
+def _open(server: Any, address: str) -> None:
+    while not server.started:
+        time.sleep(0.1)
+        if server.should_exit:
+            return
+    webbrowser.open(address)
