@@ -201,16 +201,16 @@ def test_the_worker_sweeps_the_contests(desk, desk_url, work):
 def test_a_desk_has_one_worker(desk, desk_url, work, tmp_path):
     refused = []
 
-    def second() -> bool:
-        try:
-            run_worker(desk_url, folder=tmp_path / "desk", model="", stop=threading.Event())
-        except DeskError as error:
-            refused.append(str(error))
-        return True
+    def second_refused() -> bool:
+        if not refused and ended(desk, one)():  # the first is at work
+            with pytest.raises(DeskError) as error:
+                run_worker(desk_url, folder=tmp_path / "desk", model="", stop=threading.Event())
+            refused.append(str(error.value))
+        return bool(refused)
 
     one = jobs.ask(desk, "try", PAIR, by="amina")
-    work(lambda: ended(desk, one)() and second())
-    assert "a worker serves this desk already" in refused[0]
+    work(second_refused)
+    assert refused == [f"{tmp_path / 'desk'}: a worker serves this desk already; end that one first"]
 
 
 def test_sigterm_ends_the_process_cleanly(desk, desk_url, tmp_path):
