@@ -67,7 +67,7 @@ def _differences(finding: str, voices: tuple[Voice, ...]) -> Iterator[Difference
             community=name,
             own=dict(zip(JUDGEMENT.values, a, strict=True)),
             rest=dict(zip(JUDGEMENT.values, b, strict=True)),
-            distance=_distance(np.array([a]), np.array([b]))[0],
+            distance=float(_distance(np.array([a]), np.array([b]))[0]),
             p_value=p if least <= ALPHA else Undefined(reason=few),
             p_adjusted=None,
         )
