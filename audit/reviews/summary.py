@@ -67,23 +67,23 @@ def judgements_of(db: Database, run: str, *, by: str | None) -> Judgements:
     with db.read() as session:
         run_of(session, run)
         blind = by is not None and bool(permitted(session, by, Action.READ_REVIEWS).communities())
-    if by is not None and not blind:
-        note_seen(db, person=by, run=run)
-    with db.read() as session:
-        told_ = [one for one in told(session, run) if not one.gone]
+        table = [one for one in told(session, run) if not one.gone]
         if by is not None and blind:
             open_ = open_to(session, by, run=run)
-            told_ = numbered([one for one in told_ if one.voice.finding in open_])
+            table = numbered([one for one in table if one.voice.finding in open_])
         head = events.head(session)
-        return Judgements(
+        judgements = Judgements(
             run_id=run,
             as_of=head.number,
             head=head.hash,
-            communities=names_of(session, {one.voice.community for one in told_}),
-            voices=tuple(one.voice for one in told_),
+            communities=names_of(session, {one.voice.community for one in table}),
+            voices=tuple(one.voice for one in table),
             contests=contests.records(session, run),
             withdrawn=_withdrawn(session, run),
         )
+    if by is not None and not blind and judgements.voices:
+        note_seen(db, person=by, run=run)
+    return judgements
 
 
 def open_to(session: Session, person: str, *, run: str) -> frozenset[str]:
