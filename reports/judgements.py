@@ -44,6 +44,7 @@ TITLE = "What people say"
 CONTESTED = "Contested: "
 MOST_IN_FULL = 12  # findings with picture and words; the others are rows of a table
 MOST_IN_TABLE = 150
+MOST_DISSENT = 60  # further findings whose dissent is quoted
 MOST_WORDS = 900  # characters of one comment
 MOST_QUOTED = 12  # people of one side of one finding
 STEPS = {
@@ -79,7 +80,7 @@ def marked(findings: Iterable[Finding], judgements: Judgements | None) -> tuple[
 
 
 def _caveat(contest: ContestRecord) -> str:
-    filed = f", filed {contest.steps[0][1]}" if contest.steps else ""
+    filed = f", filed {contest.steps[0][1]}," if contest.steps else ""
     due = f"; next step due {contest.due}" if contest.due else ""
     return f"Contested: the contest{filed} is {_state(contest)}{due}. See “{TITLE}”."
 
@@ -576,9 +577,23 @@ def _other_findings(told: _Told, ids: Sequence[str]) -> list[Block]:
     )
     blocks: list[Block] = [Heading(text="Further findings", level=3), Table(columns=columns, rows=shown)]
     if len(rows) > MOST_IN_TABLE:
-        text = (
-            f"{len(rows) - MOST_IN_TABLE} more rows, and the words on these findings, are in the desk and its export."
-        )
+        text = f"{len(rows) - MOST_IN_TABLE} more rows are in the desk and its export."
+        blocks.append(Text(text=text, style="small"))
+    return [*blocks, *_further_dissent(told, set(ids))]
+
+
+def _further_dissent(told: _Told, ids: set[str]) -> list[Block]:
+    """Words of those who differ on findings that have no picture: one against all is not left out for being one."""
+    spoken = [r for r in told.minorities if r.finding in ids and any(w.comment for w in r.dissenting)]
+    if not spoken:
+        return []
+    blocks: list[Block] = [Heading(text="Who differs on them, in their own words", level=3)]
+    for report in spoken[:MOST_DISSENT]:
+        title = _title(told.case, told.findings[report.finding])
+        most = f" (most say “{report.most}”)" if report.most else ""
+        blocks.append(_quote(told, f"{title}{most}", report.dissenting))
+    if len(spoken) > MOST_DISSENT:
+        text = f"Words of dissent on {len(spoken) - MOST_DISSENT} more findings are in the desk and its export."
         blocks.append(Text(text=text, style="small"))
     return blocks
 

@@ -129,7 +129,7 @@ def test_four_against_four_at_opposite_ends_is_two_of_seventy_deals():
 
 
 def test_communities_at_both_ends_differ_from_one_in_the_middle():
-    """The same mean, another distribution. As far apart: this and its mirror, and 2 x C(8, 4) of a shift by one step."""
+    """The same mean, another distribution. As far apart: this, its mirror, and 2 x C(8, 4) of a shift by one step."""
     assert exact_p((4, 0, 4), (0, 8, 0))[0] == pytest.approx((2 + 2 * 70) / 12870)
 
 
