@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import streamlit as st
 from markupsafe import Markup
@@ -19,7 +20,6 @@ ORDERS = {
     Order.FEWEST: N_("Fewest reviews first"),
     Order.MOST: N_("Most reviews first"),
 }
-FILTERS = ("text", "language", "measure", "verdict", "community", "needs", "contested", "fixed", "order", "page")
 
 
 def page() -> None:
@@ -40,31 +40,24 @@ def page() -> None:
 
 
 def asked(run: RunView) -> Query:
-    """The query that the filters make. Their state is kept by Streamlit under their keys."""
+    """The query that the filters make. Their state is kept by Streamlit under their keys, as long as the session."""
     state = st.session_state
-
-    def value(name: str) -> str:
-        return str(state.get(f"f_{name}") or "")
-
-    if value("seen") != _signature():  # another filter: begin at its first page
-        state["f_seen"], state["f_page"] = _signature(), 1
-    return Query(
+    query = Query(
         run=run.id,
-        text=value("text"),
-        language=value("language"),
-        measure=value("measure"),
-        verdict=value("verdict"),
-        community=value("community"),
+        text=str(state.get("f_text") or ""),
+        language=str(state.get("f_language") or ""),
+        measure=str(state.get("f_measure") or ""),
+        verdict=str(state.get("f_verdict") or ""),
+        community=str(state.get("f_community") or ""),
         needs_review=bool(state.get("f_needs")),
         contested=bool(state.get("f_contested")),
         confirmatory_only=bool(state.get("f_fixed")),
-        order=Order(value("order") or Order.REPORT),
-        page=int(state.get("f_page") or 1),
+        order=Order(state.get("f_order") or Order.REPORT),
     )
-
-
-def _signature() -> str:
-    return repr([st.session_state.get(f"f_{name}") for name in FILTERS if name != "page"])
+    if state.get("f_asked") not in (None, query):
+        state["f_page"] = 1  # another question: begin at its first page
+    state["f_asked"] = query
+    return replace(query, page=int(state.get("f_page") or 1))
 
 
 def filters(found: Page) -> None:

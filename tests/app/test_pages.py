@@ -81,8 +81,7 @@ def test_the_overview_counts_verdicts_and_missing_reviews(app, amina, findings):
         assert f'<td class="desk-count">{sum(one.verdict is verdict for one in findings)}</td>' in html(test)
     needed = sum(one.verdict is Verdict.EVIDENCE and one.measurement.scope.language == "sw" for one in findings)
     assert needed > 0
-    row = next(line for line in html(test).split("<tr>") if "Swahili" in line)
-    assert row.endswith(f'<th scope="row">Swahili</th><td>{needed}</td></tr>')
+    assert f'<th scope="row">Swahili</th><td>{needed}</td></tr>' in html(test)
     assert '<th scope="row">Arabic</th><td>–</td>' in html(test)  # not a language of theirs
 
 
@@ -167,7 +166,6 @@ def test_prompts_stand_in_their_language_with_the_english_item_beside_them(app, 
     page = html(app("amina", page="finding", run=run_folder.name, id=finding.id))
     assert '<bdi dir="auto" lang="ar">' in page
     assert "The same item in English:" in page
-    assert '<mark class="desk-slot">' in page
     assert "Of 100 times that the model goes on with one of the two," in page
 
 
