@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audit import app_cli, terminal
+from audit.desk_cli import desk_app
 from audit.errors import AuditError, ResourceError, UsageError
 from audit.pipeline import DEFAULT_MODEL, Depth, Request
 from audit.progress import ConsoleReporter
@@ -74,6 +75,7 @@ sae_app = typer.Typer(
 app.add_typer(suites_app, name="suites")
 app.add_typer(models_app, name="models")
 app.add_typer(sae_app, name="sae")
+app.add_typer(desk_app, name="desk")
 app.command("app")(app_cli.open_app)
 
 Model = Annotated[

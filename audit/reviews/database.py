@@ -35,6 +35,7 @@ T = TypeVar("T")
 WAIT_S = 15  # how long a writer waits for its turn
 IDLE_S = 60  # how long a writer may hold its turn without saying anything to a PostgreSQL server
 MIGRATION_WAIT_S = 120
+NO_DESK = "no desk is there yet; check the name, or make one by starting: plural-audit app"
 TRIES = 5  # of a transaction that the database asks to repeat
 # Of PostgreSQL's advisory locks, which belong to one database: the turn of a writer.
 TURN = int.from_bytes(hashlib.sha256(b"plural-audit desk").digest()[:8], signed=True)
@@ -152,12 +153,13 @@ class Database:
             raise
 
 
-def open_database(url: str, *, clock: Callable[[], datetime] = utc_now) -> Database:
+def open_database(url: str, *, clock: Callable[[], datetime] = utc_now, make: bool = True) -> Database:
     """The desk at `url`, made if it is not there, its tables brought to this version.
 
     Args:
         url: `sqlite:///path/desk.db` or `postgresql+psycopg://user@host/name`. The folder of the file is made.
         clock: gives the present moment, aware.
+        make: False refuses where there is no desk yet: a mistyped name must not look like an empty desk.
 
     Raises:
         DeskError: the URL does not name a database that can hold a desk, its driver is missing, the server does not
@@ -165,10 +167,12 @@ def open_database(url: str, *, clock: Callable[[], datetime] = utc_now) -> Datab
     """
     parsed = as_url(url)
     place = parsed.render_as_string(hide_password=True)
+    if not make and parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists():
+        raise DeskError(f"{place}: {NO_DESK}")
     engine = connect_to(parsed, place=place)
     try:
         with migration_lock(parsed, place=place):
-            migrate(engine, place=place)
+            migrate(engine, place=place, make=make)
     except BaseException:
         engine.dispose()
         raise
@@ -308,8 +312,8 @@ def migration_lock(url: URL, *, place: str) -> Iterator[None]:
         ) from None
 
 
-def migrate(engine: Engine, *, place: str) -> None:
-    """Bring the tables to this version, in one transaction.
+def migrate(engine: Engine, *, place: str, make: bool = True) -> None:
+    """Bring the tables to this version, in one transaction; with `make` False, only where there are some.
 
     Raises:
         DeskError: the database does not answer, is of a newer version, or is somebody else's.
@@ -317,13 +321,29 @@ def migrate(engine: Engine, *, place: str) -> None:
     try:
         with engine.execution_options(sqlite_begin="BEGIN").connect() as connection:
             _require_unicode(connection, place=place)
-            if migrations.state(connection, place=place) is migrations.State.CURRENT:
-                return
-        with engine.connect() as connection, _foreign_keys_off(connection), connection.begin():
-            take_turn(connection)
-            migrations.upgrade(connection, place=place)
+            state = migrations.state(connection, place=place)
     except DBAPIError as error:
         raise DeskError(f"{place}: cannot be opened ({reason_of(error)}); check the URL and the server") from None
+    if state is migrations.State.EMPTY and not make:
+        raise DeskError(f"{place}: {NO_DESK}")
+    if state is not migrations.State.CURRENT:
+        with changing(engine, place=place) as connection:
+            migrations.upgrade(connection, place=place)
+
+
+@contextmanager
+def changing(engine: Engine, *, place: str) -> Iterator[Connection]:
+    """A connection in one transaction in which tables may be changed, alone.
+
+    Raises:
+        DeskError: the database does not answer, or refuses.
+    """
+    try:
+        with engine.connect() as connection, _foreign_keys_off(connection), connection.begin():
+            take_turn(connection)
+            yield connection
+    except DBAPIError as error:
+        raise DeskError(f"{place}: its tables cannot be changed ({reason_of(error)}); nothing was changed") from None
 
 
 def _require_unicode(connection: Connection, *, place: str) -> None:

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from audit.errors import DeskError
-from audit.reviews.tables import Base, ContestStep, Event, Proposal, ProposalReview, Review
+from audit.reviews.tables import Base, ContestStep, Event, IssuedReport, Proposal, ProposalReview, Review
 from audit.runs import canonical
 
 GENESIS = "0" * 64  # what the first event follows
@@ -170,13 +170,19 @@ def verify_words(session: Session) -> Problem | None:
     return None
 
 
+def verify_reports(session: Session) -> Problem | None:
+    """The first event that an issued report knows of and the log does not have: its end was cut off; or None."""
+    last, known = head(session).number, session.scalar(select(func.max(IssuedReport.as_of))) or 0
+    return Problem(number=last + 1, reason=f"is missing: a report knows {known} events") if known > last else None
+
+
 def require_whole(session: Session, *, place: str, heads: Mapping[int, str] | None = None) -> Head:
     """The head of a log that is whole.
 
     Raises:
         DeskError: it is not, or words were changed; the first problem is named.
     """
-    problem = verify_chain(session, heads=heads) or verify_words(session)
+    problem = verify_chain(session, heads=heads) or verify_reports(session) or verify_words(session)
     if problem is not None:
         raise DeskError(f"{place}: {problem}; keep this database as it is and restore the last backup that verifies")
     return head(session)
@@ -193,7 +199,7 @@ def _in_order(session: Session) -> Iterator[Event]:
 
 
 def _key_of(row: Base) -> list[Any]:
-    return [getattr(row, column.key) for column in type(row).__mapper__.primary_key]
+    return [getattr(row, column.name) for column in type(row).__mapper__.primary_key]
 
 
 def _typed(table: type[Base], key: list[str]) -> tuple[Any, ...]:

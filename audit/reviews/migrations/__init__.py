@@ -56,19 +56,39 @@ def state(connection: Connection, *, place: str) -> State:
     return State.EMPTY
 
 
-def upgrade(connection: Connection, *, place: str) -> None:
+def versions() -> tuple[str, ...]:
+    """Every version of the tables that this code knows, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory(str(Path(__file__).parent)).walk_revisions())
+
+
+def upgrade(connection: Connection, *, place: str, to: str = "head") -> None:
     """Bring the tables to this version, in the transaction of `connection`. Another process may have done so already.
+
+    Args:
+        connection: of a write transaction; on SQLite with foreign keys off.
+        place: for messages.
+        to: an earlier version, for a restore.
 
     Raises:
         DeskError: as `state`; or rows point to rows that are not there.
     """
     if state(connection, place=place) is State.CURRENT:
         return
-    command.upgrade(config_for(connection), "head")
-    if connection.dialect.name == "sqlite":  # its foreign keys are off meanwhile
-        dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
-        if dangling is not None:
-            raise DeskError(
-                f"{place}: row {dangling[1]} of {dangling[0]!r} points to none of {dangling[2]!r}; "
-                "nothing was changed: restore a backup"
-            )
+    command.upgrade(config_for(connection), to)
+    require_keys(connection, place=place)
+
+
+def require_keys(connection: Connection, *, place: str) -> None:
+    """That no row points to one that is not there: SQLite's foreign keys are off while tables change.
+
+    Raises:
+        DeskError: one does.
+    """
+    if connection.dialect.name != "sqlite":
+        return
+    dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+    if dangling is not None:
+        raise DeskError(
+            f"{place}: row {dangling[1]} of {dangling[0]!r} points to none of {dangling[2]!r}; "
+            "nothing was changed: restore another backup"
+        )

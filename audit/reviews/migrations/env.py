@@ -1,6 +1,6 @@
 """How alembic runs our migrations: on the connection it is handed, in the transaction that is open there."""
 
-from typing import Any
+from typing import Any, Literal
 
 from alembic import context
 
@@ -8,7 +8,7 @@ from audit.reviews.migrations import VERSION_TABLE
 from audit.reviews.tables import Base, Moment
 
 
-def render_item(kind: str, item: Any, _context: Any) -> str | bool:
+def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     """Migrations stand on their own: they name SQLAlchemy's types, never ours."""
     return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, Moment) else False
 
