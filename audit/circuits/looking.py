@@ -34,6 +34,9 @@ Nodes = NDArray[np.bool_]  # (layers, heads + 1), the MLP in the last column
 
 # What is recorded of portions is kept in memory up to here, so that the next look need not record again.
 RECORDED_BYTES = 512 * 2**20
+# Points between the embeddings where gradients are taken. Five are the usual number; on gemma-3-270m two rank nodes as
+# well (docs/speed.md), and what is ranked first is patched in any case.
+STEPS = 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -206,7 +209,7 @@ class Looker:
         by_item = {
             pair.item: effects.flatten().tolist()
             for batch in made
-            for pair, effects in zip(batch.pairs, screen(batch).double().cpu(), strict=True)
+            for pair, effects in zip(batch.pairs, screen(batch, steps=STEPS).double().cpu(), strict=True)
         }
         items = [pair.item for pair in pairs]
         return {"items": items, "shape": shape, "effects": [by_item[item] for item in items], "refused": refused}
@@ -239,7 +242,7 @@ class Looker:
     def _edges(self, portions: Sequence[Portion], nodes: Sequence[tuple[int, int]], most: int) -> pd.DataFrame:
         self._readers = self._readers or Readers(self.replay)
         made = [batch for portion in portions for batch in self._batches(portion)]
-        scores: list[EdgeScores] = [edge_scores(batch, readers=self._readers) for batch in made]
+        scores: list[EdgeScores] = [edge_scores(batch, steps=STEPS, readers=self._readers) for batch in made]
         paths = strongest_paths(scores, {Node(*node) for node in nodes}, most=most)
         exact = torch.cat([path_effects(batch, paths, readers=self._readers) for batch in made], dim=1)
         return edge_rows(scores, paths, suite="", language="", exact=exact)

@@ -61,7 +61,7 @@ Depth = Literal["screened", "exact"]
 ITEMS_PER_PORTION = 20
 N_OWN, N_POOLED = 16, 12  # nodes patched for a language's own estimate, and for that over all languages
 N_DRAWN = 12  # nodes patched because they were drawn at random, to measure the error of the estimate
-N_RANDOM = 50  # random circuits beside each circuit and fold
+N_RANDOM = 24  # random circuits beside each circuit and fold: with the circuit, 25 x 25 sums of two folds
 EDGE_ITEMS = 12  # of a language
 MOST_EDGES = 24
 
