@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -30,6 +30,8 @@ ROW, BAR, GAP, LABEL = 15.0, 11.0, 16.0, 118.0  # points
 LONGEST_NAME = 46  # characters of a label beside intervals
 LETTER = 4.35  # points that a letter takes on average, at 8 points
 FRAME = "#B4B9C0"
+Side = Literal["left", "right"]
+Weight = Literal["normal", "bold"]
 DOT = {"within": "#22272E", "between": "#7A4A0C"}
 
 
@@ -164,7 +166,7 @@ def _rectangles(data: Sequence[Mapping[str, Any]], width: float, tall: float) ->
 
 
 def _texts(
-    data: Sequence[Mapping[str, Any]], width: float, tall: float, *, align: str, color: Any, weight: str = "normal"
+    data: Sequence[Mapping[str, Any]], width: float, tall: float, *, align: Side, color: Any, weight: Weight = "normal"
 ) -> Any:
     import altair as alt
 

@@ -7,7 +7,7 @@ No section of a report without judgements. Everything here is read from `records
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -459,7 +459,7 @@ def _title(case: Case, finding: Finding) -> str:
     return humanised(finding.measurement.measure) + (f": {' · '.join(words)}" if words else "")
 
 
-def _bars(told: _Told, row: Mapping[str, object]) -> Bars:
+def _bars(told: _Told, row: Mapping[Hashable, object]) -> Bars:
     def count(column: str) -> int:
         return int(str(row[column]))
 
@@ -509,6 +509,7 @@ def _region(told: _Told, region: str) -> str:
 
 
 def _quotes(told: _Told, report: MinorityReport) -> list[Block]:
+    sides: tuple[tuple[str, tuple[Words, ...]], ...]
     if report.most:
         sides = (
             ("Who differs", report.dissenting),
