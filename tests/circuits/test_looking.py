@@ -160,7 +160,7 @@ def test_every_judged_effect_is_that_of_the_item_patched_by_itself(whole):
         language: [b for key, b in batch_of.items() if key[0] == language] for language in ("en", "ha", "zh")
     }
     means = {language: means_of(many) for language, many in by_language.items()}
-    assert set(found.patches["draw"]) == set(range(51))
+    assert set(found.patches["draw"]) == set(range(25))
     for (language, name), rows in found.patches.groupby(["language", "item"]):
         batch = batch_of[language, name]
         for (part, ablation), some_rows in rows.groupby(["part", "ablation"]):
