@@ -32,7 +32,7 @@ from audit.reviews.database import Database
 from audit.reviews.roles import Action, permitted
 from audit.reviews.tables import Assignment, Community, Contest, FindingRow, Person, Review, Run
 from audit.reviews.words import clean
-from audit.runs import RunFolder, sha256_of
+from audit.runs import RunFolder, manifest_from_dict, sha256_of
 
 GONE = -1  # the place of a finding that its run no longer has
 OVERLAP = 3  # people of a community asked about each finding, so that they may disagree
@@ -142,7 +142,7 @@ def _read(folder: Path) -> tuple[Manifest, tuple[Finding, ...], str]:
     if not run.complete:
         raise RunError(f"{folder}: the run is not complete; end it first: plural-audit run")
     run.require_undamaged()
-    manifest = run.read_evidence().manifest
+    manifest = manifest_from_dict(json.loads((folder / "evidence.json").read_bytes())["manifest"])
     file = folder / "findings.json"
     return manifest, from_json(file.read_text(encoding="utf-8")), sha256_of(file)
 
@@ -371,7 +371,7 @@ def _conditions(session: Session, query: Query) -> dict[str, ColumnElement[bool]
         languages = community_of(session, query.community).languages
         conditions["community"] = FindingRow.language.in_(["", *languages])
     if query.confirmatory_only:
-        conditions["confirmatory"] = FindingRow.confirmatory
+        conditions["confirmatory"] = FindingRow.confirmatory.is_(True)
     if query.contested:
         conditions["contested"] = exists().where(*_contests())
     if query.needs_review:
@@ -407,7 +407,7 @@ def _rows(session: Session, query: Query, conditions: Iterable[ColumnElement[boo
     judged = _judged()
     # One and two are not told apart, so they must not sort apart either.
     sorted_by = case((judged == 0, 0), (judged < LEAST, 1), else_=judged)
-    orders = {Order.FEWEST: [sorted_by], Order.MOST: [sorted_by.desc()]}
+    orders: dict[Order, list[ColumnElement[Any]]] = {Order.FEWEST: [sorted_by], Order.MOST: [sorted_by.desc()]}
     names = ("id", "measure", "suite", "language", "topic", "culture", "framework", "confirmatory", "sentence")
     marks = open_marks(session, query.run)
     rows = session.execute(
