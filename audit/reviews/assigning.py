@@ -6,7 +6,8 @@ read the finding's language, those with the least to do first. Choices that are 
 on the same desk asks nobody anything new.
 
 Nobody is asked twice about one finding, not even by another community, and nobody who has already read what others
-said of it (`has_seen`). Who skipped a finding, or left, is replaced by somebody else.
+said of it (`has_seen`). Who skipped a finding, or left, is replaced by somebody else; who comes back may be asked
+again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from audit.reviews import events
 from audit.reviews.database import Database
 from audit.reviews.library import GONE, OVERLAP, community_of, run_of
 from audit.reviews.roles import IN_COMMUNITY, Action, permitted
-from audit.reviews.tables import Assignment, Event, FindingRow, Grant, Person, Run, new_id
+from audit.reviews.tables import Assignment, Event, FindingRow, Grant, Person, Run
 
 SHARE = 0.2  # of what a reviewer is asked about, findings without evidence
 READ = "judgements read"  # the event that says that somebody read what others said of a finding, or of a whole run
@@ -114,20 +115,12 @@ def assign(
         added, short = _shared_out(
             session, about, chosen, community=community, people=people, overlap=overlap, seed=seed
         )
+        returned = _returned(session, run, added)
         for place, (person, finding) in enumerate(_in_queue_order(added, chosen), start=_last_place(session) + 1):
-            session.add(
-                Assignment(
-                    id=new_id(),
-                    run_id=run,
-                    finding_id=finding,
-                    person_id=person,
-                    community=community,
-                    state="open",
-                    place=place,
-                    made_by=by,
-                    made_at=db.now(),
-                )
-            )
+            row = returned.get((finding, person)) or Assignment(run_id=run, finding_id=finding, person_id=person)
+            row.community, row.state, row.place = community, "open", place
+            row.made_by, row.made_at, row.closed_at = by, db.now(), None
+            session.add(row)
         done = Assigned(
             run=run, community=community, findings=len(chosen), new=len(added), released=released, short=short
         )
@@ -269,7 +262,7 @@ def _shared_out(
             Assignment.run_id == run.id
         )
     ).all()
-    met = {(row.finding_id, row.person_id) for row in rows}
+    met = {(row.finding_id, row.person_id) for row in rows if row.state != "withdrawn"}
     counted = [row for row in rows if row.state in ("open", "done")]
     load = Counter(row.person_id for row in counted)
     asked = Counter(row.finding_id for row in counted if row.community == community)
@@ -318,6 +311,17 @@ def _short(one: _Wanted, asked: int, wanted: int, *, community: str, n_readers: 
 def _in_queue_order(added: Sequence[tuple[str, str]], chosen: Sequence[_Wanted]) -> list[tuple[str, str]]:
     order = {one.id: place for place, one in enumerate(chosen)}
     return sorted(added, key=lambda pair: (order[pair[1]], pair[0]))
+
+
+def _returned(session: Session, run: str, added: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Assignment]:
+    """(finding, person) -> what was taken from somebody who is back: a finding stands once in anybody's list."""
+    people = {person for person, _ in added}
+    rows = session.scalars(
+        select(Assignment).where(
+            Assignment.run_id == run, Assignment.state == "withdrawn", Assignment.person_id.in_(people)
+        )
+    )
+    return {(row.finding_id, row.person_id): row for row in rows}
 
 
 def _last_place(session: Session) -> int:

@@ -147,6 +147,18 @@ def test_who_leaves_is_replaced(desk, run):
     assert left not in {row.person_id for row in rows(desk, state="open")}
 
 
+def test_who_comes_back_may_be_asked_again(desk, run):
+    given(desk, run, findings=["sw-1"], overlap=5)
+    with desk.write() as session:
+        session.get(Person, "p1").status = "disabled"
+    assert given(desk, run, findings=["sw-1"], overlap=5).released == 1
+    assert [row.state for row in rows(desk, person_id="p1")] == ["withdrawn"]
+    with desk.write() as session:
+        session.get(Person, "p1").status = "active"
+    assert given(desk, run, findings=["sw-1"], overlap=5).new == 1
+    assert [row.state for row in rows(desk, person_id="p1")] == ["open"]
+
+
 def test_a_person_of_two_communities_is_asked_once(desk, run, community, person):
     community("coast", languages=["sw"])
     person("bridge", (Role.REVIEWER, "coast"), (Role.REVIEWER, "nairobi"), reads=["sw"])
