@@ -101,7 +101,7 @@ def key(width: float) -> Any:
         for name, colour in colours.items():
             data.append({"x": x, "x2": x + 9, "y": 15, "y2": 24, "fill": colour, "ink": INK, "text": "", "xc": x})
             words.append({"x": x + 12, "y": 19.5, "text": name, "bold": False})
-            x += 12 + 4.1 * len(name) + 6
+            x += 12 + 3.85 * len(name) + 4
     plain = [w for w in words if not w["bold"]]
     bold = [w for w in words if w["bold"]]
     layers = [

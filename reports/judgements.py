@@ -517,7 +517,7 @@ def _quotes(told: _Told, report: MinorityReport) -> list[Block]:
         )
     else:
         sides = (("No answer has most people; all in their own words", report.dissenting),)
-    return [_quote(told, title, words) for title, words in sides if words]
+    return [_quote(told, title, words) for title, words in sides if any(w.comment for w in words)]
 
 
 def _agreed(told: _Told, id_: str) -> list[Block]:

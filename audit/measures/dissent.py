@@ -5,6 +5,7 @@ No answer is counted as the right one. What most people say is named only so tha
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -73,6 +74,7 @@ def _differences(finding: str, voices: tuple[Voice, ...]) -> Iterator[Difference
         )
 
 
+@functools.lru_cache(maxsize=4096)
 def exact_p(own: tuple[int, ...], rest: tuple[int, ...]) -> tuple[float, float]:
     """P-value of "the two groups answer alike" and the least that it could have been with these totals.
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from audit.measures.people import LEAST, SEVERITY, answers, communities_apart, undefined_for_few, without_few
 from audit.measures.resampling import Floats, bootstrap_t, too_few, weighted_error
@@ -21,7 +21,9 @@ from audit.measures.statistics import LEVEL
 from audit.records import Estimate, Finding, Judgements, Undefined, Verdict
 
 REARRANGEMENTS = 4999
-MOST_NUMBERS = 1_000_000  # held at once while rearranging
+FEWEST_REARRANGEMENTS = 499  # of many findings, which take long
+MOST_WORK = 500_000_000  # pairs looked at while rearranging
+MOST_NUMBERS = 1_000_000  # of them held at once
 SIZE_WITHIN_A_LANGUAGE = ("nats", "bits per byte")  # units whose sizes do not compare between languages
 UNIT = "concordance"  # (pairs in which the stronger is worse - those in which it is less bad) / pairs
 
@@ -61,10 +63,8 @@ def severity_association(
         [(f.id, _stratum(f), s) for f in findings if (s := _strength(f)) is not None], columns=["finding", "on", "size"]
     )
     table = table.merge(strengths, on="finding")
-    judged = table.drop_duplicates("finding").sort_values("finding")
-    sides, both = _sides(table, ids=list(judged["finding"]))
-    sizes, strata = judged["size"].to_numpy(dtype=float), judged["on"].to_numpy(dtype=str)
-    return _association(sizes, strata, sides, both, people=people, level=level)
+    strata = [_Stratum.of(rows) for _, rows in table.groupby("on", sort=True)]
+    return _association(strata, people=people, level=level)
 
 
 def _strength(finding: Finding) -> float | None:
@@ -84,37 +84,47 @@ def _stratum(finding: Finding) -> str:
     return "\t".join(parts)
 
 
-def _sides(table: pd.DataFrame, *, ids: list[str]) -> tuple[Floats, Floats]:
-    """Of each pair of comparable findings: those who call the first worse less those who call it less bad; all.
+@dataclass(frozen=True)
+class _Stratum:
+    """Findings whose strengths compare, and what people said of each two of them; matrices are (findings, findings)."""
 
-    Both have the shape (findings, findings).
-    """
-    place = {finding: i for i, finding in enumerate(ids)}
-    sides, both = np.zeros((len(ids), len(ids))), np.zeros((len(ids), len(ids)))
-    for _, rows in table.groupby(["person", "on"], sort=False):
-        where = np.array([place[finding] for finding in rows["finding"]], dtype=int)
-        said = rows["value"].to_numpy(dtype=float)
-        sides[np.ix_(where, where)] += np.sign(said[:, None] - said[None, :])
-        both[np.ix_(where, where)] += 1 - np.eye(len(where))
-    return sides, both
+    sizes: Floats
+    sides: Floats  # people who call the row's finding worse, less those who call it less bad
+    both: Floats  # people who judged both
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> _Stratum:
+        """From rows of person, finding, size, value."""
+        judged = table.drop_duplicates("finding").sort_values("finding")
+        place = {finding: i for i, finding in enumerate(judged["finding"])}
+        n = len(place)
+        sides, both = np.zeros((n, n)), np.zeros((n, n))
+        for _, rows in table.groupby("person", sort=False):
+            where = np.array([place[finding] for finding in rows["finding"]], dtype=int)
+            said = rows["value"].to_numpy(dtype=float)
+            sides[np.ix_(where, where)] += np.sign(said[:, None] - said[None, :])
+            both[np.ix_(where, where)] += 1 - np.eye(len(where))
+        return cls(judged["size"].to_numpy(dtype=float), sides, both)
+
+    def compared(self) -> tuple[Floats, Floats]:
+        """Concordance and number of the pairs of unequal strength, of findings that are in any such pair."""
+        stronger = _signs(self.sizes)
+        concordance, pairs = stronger * self.sides, np.abs(stronger) * self.both
+        used = pairs.sum(axis=1) > 0
+        return concordance[np.ix_(used, used)], pairs[np.ix_(used, used)]
 
 
-def _association(
-    sizes: Floats, strata: NDArray[np.str_], sides: Floats, both: Floats, *, people: int, level: float
-) -> Estimate | Undefined:
-    stronger = np.sign(sizes[:, None] - sizes[None, :])
-    concordance, pairs = stronger * sides, np.abs(stronger) * both
-    used = pairs.sum(axis=1) > 0
-    n = int(used.sum())
+def _association(strata: Sequence[_Stratum], *, people: int, level: float) -> Estimate | Undefined:
+    blocks = [stratum.compared() for stratum in strata]
+    n = sum(len(pairs) for _, pairs in blocks)
     if (reason := too_few(n, what="judged by somebody who judged another comparable one too")) is not None:
         return Undefined(reason=reason)
-    if not sides.any():
+    if not any(stratum.sides.any() for stratum in strata):
         return Undefined(reason="everybody gave one and the same severity to all findings that compare")
-    keep = np.ix_(used, used)
-    value = float(concordance.sum() / pairs.sum())
+    total = sum(float(pairs.sum()) for _, pairs in blocks)
+    value = sum(float(concordance.sum()) for concordance, _ in blocks) / total
     if abs(value) < 1:
-        statistic = functools.partial(_fisher, concordance[keep], pairs[keep])
-        low, high, method = bootstrap_t(statistic, n=n, level=level)
+        low, high, method = bootstrap_t(functools.partial(_fisher, blocks), n=n, level=level)
         low, high = float(np.tanh(low)), float(np.tanh(high))
     else:
         # All pairs point one way. Of n findings n // 2 pairs are independent: had a share p of pairs pointed the other
@@ -128,36 +138,45 @@ def _association(
         high=max(high, value),
         level=level,
         unit=UNIT,
-        n_items=round(float(pairs.sum()) / 2),
+        n_items=round(total / 2),
         n_clusters=n,
         method=f"pairs within {people} people; {method}; test: strengths exchanged",
-        p_value=_permutation_p(sizes, strata, sides),
+        p_value=_permutation_p(strata),
         null=0.0,
     )
 
 
-def _fisher(concordance: Floats, pairs: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """Fisher's z of the concordance and its standard error, for sets of weights of findings."""
+def _fisher(blocks: Sequence[tuple[Floats, Floats]], weights: Floats) -> tuple[Floats, Floats]:
+    """Fisher's z of the concordance and its standard error, for sets of weights of the findings of all blocks."""
+    ends = np.cumsum([len(pairs) for _, pairs in blocks])[:-1]
+    each = np.split(weights, ends, axis=1)
+    above = np.concatenate([w @ concordance for w, (concordance, _) in zip(each, blocks, strict=True)], axis=1)
+    below = np.concatenate([w @ pairs for w, (_, pairs) in zip(each, blocks, strict=True)], axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        above, below = weights @ concordance, weights @ pairs
         total = (below * weights).sum(axis=1)
         value = (above * weights).sum(axis=1) / total
         influence = 2 * (above - value[:, None] * below) / total[:, None]
         return np.arctanh(value), weighted_error(weights, influence) / (1 - value**2)
 
 
-def _permutation_p(sizes: Floats, strata: NDArray[np.str_], sides: Floats) -> float:
+def _permutation_p(strata: Sequence[_Stratum]) -> float:
     """Share of exchanges of strengths within strata that give at least so much concordance, (b + 1) / (m + 1)."""
-    rng = np.random.default_rng([32, len(sizes)])
-    seen = float((np.sign(sizes[:, None] - sizes[None, :]) * sides).sum())
-    sums = np.zeros(REARRANGEMENTS)
-    for stratum in np.unique(strata):
-        group = np.flatnonzero(strata == stratum)
-        own, at_once = sides[np.ix_(group, group)], max(1, MOST_NUMBERS // len(group) ** 2)
-        for start in range(0, REARRANGEMENTS, at_once):
-            n = min(at_once, REARRANGEMENTS - start)
-            dealt = rng.permuted(np.broadcast_to(sizes[group], (n, len(group))), axis=1)
-            signs = np.sign(dealt[:, :, None] - dealt[:, None, :])
-            sums[start : start + n] += (signs * own).sum(axis=(1, 2))
+    cells = sum(len(stratum.sizes) ** 2 for stratum in strata)
+    m = max(FEWEST_REARRANGEMENTS, min(REARRANGEMENTS, MOST_WORK // cells))
+    rng = np.random.default_rng([32, cells])
+    seen = sum(float((_signs(stratum.sizes) * stratum.sides).sum()) for stratum in strata)
+    sums = np.zeros(m)
+    for stratum in strata:
+        k = len(stratum.sizes)
+        at_once = max(1, MOST_NUMBERS // k**2)
+        for start in range(0, m, at_once):
+            n = min(at_once, m - start)
+            dealt = rng.permuted(np.broadcast_to(stratum.sizes, (n, k)), axis=1)
+            sums[start : start + n] += (_signs(dealt) * stratum.sides).sum(axis=(1, 2))
     reached = int((np.abs(sums) >= abs(seen) - 1e-9).sum())
-    return (reached + 1) / (REARRANGEMENTS + 1)
+    return (reached + 1) / (m + 1)
+
+
+def _signs(sizes: Floats) -> Floats:
+    """Which of each two is stronger: (..., findings, findings)."""
+    return np.asarray(np.sign(sizes[..., :, None] - sizes[..., None, :]))
