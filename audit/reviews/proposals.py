@@ -266,8 +266,7 @@ def answer_refusal(db: Database, proposal: str, *, reviewer: str, words: str, by
         if review.answer != said:
             review.answer = said
             _accept_if_ready(session, row)
-            digest = events.digest_of({"answer": said}, salt=review.salt)
-            facts = {"reviewer": review.person_id, "answer": digest, "state": row.state}
+            facts = {"reviewer": review.person_id, "state": row.state, **events.seal(session, review)}
             events.append(session, at=db.now(), actor=by, kind="refusal answered", subject=row.id, facts=facts)
         return _view(session, row, actor=actor)
 

@@ -23,6 +23,7 @@ import pytest
 from desk_run import write_run
 from sqlalchemy import create_engine, make_url, text
 
+from audit.reviews import events
 from audit.reviews.database import Database, open_database
 from audit.reviews.library import import_run
 from audit.reviews.roles import Role
@@ -174,10 +175,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def db(desk_url: str, clock: Clock) -> Iterator[Database]:
-    """A desk without anybody, on both databases; its time is `clock`."""
+def db(request: pytest.FixtureRequest, desk_url: str, clock: Clock) -> Iterator[Database]:
+    """A desk without anybody, on both databases; its time is `clock`.
+
+    After each test its log must verify, words included, unless the test is marked `tampers`.
+    """
     db = open_database(desk_url, clock=clock)
     yield db
+    if request.node.get_closest_marker("tampers") is None:
+        with db.read() as session:
+            events.require_whole(session, place=request.node.name)
     db.close()
 
 

@@ -197,6 +197,7 @@ def tampered_log(db: Database) -> None:
         session.execute(text("UPDATE events SET actor = 'somebody' WHERE number = 2"))
 
 
+@pytest.mark.tampers
 def test_a_desk_that_does_not_verify_is_backed_up_only_when_told_to(full: Database, tmp_path: Path) -> None:
     tampered_log(full)
     with pytest.raises(DeskError, match="event 2: was changed after it was written"):

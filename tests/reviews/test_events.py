@@ -75,6 +75,7 @@ def test_each_event_follows_the_one_before_and_the_chain_of_a_new_desk_is_whole(
     assert problem(db) == "None"
 
 
+@pytest.mark.tampers
 @pytest.mark.parametrize(
     ("column", "value"),
     [
@@ -92,12 +93,14 @@ def test_a_changed_field_is_found(db: Database, column: str, value: object) -> N
     assert problem(db).startswith("event 3: was changed")
 
 
+@pytest.mark.tampers
 def test_a_changed_link_is_found(db: Database) -> None:
     log(db)
     tamper(db, update(Event).where(Event.number == 3).values(previous="f" * 64))
     assert problem(db) == "event 3: does not follow the event before it"
 
 
+@pytest.mark.tampers
 @pytest.mark.parametrize("number", [1, 3])
 def test_a_removed_event_is_found(db: Database, number: int) -> None:
     log(db)
@@ -105,6 +108,7 @@ def test_a_removed_event_is_found(db: Database, number: int) -> None:
     assert problem(db) == f"event {number}: is missing"
 
 
+@pytest.mark.tampers
 def test_a_removed_event_is_found_though_the_later_ones_close_the_gap(db: Database) -> None:
     log(db)
     close = [update(Event).where(Event.number == n).values(number=n - 1) for n in (4, 5)]
@@ -112,6 +116,7 @@ def test_a_removed_event_is_found_though_the_later_ones_close_the_gap(db: Databa
     assert problem(db) == "event 3: does not follow the event before it"
 
 
+@pytest.mark.tampers
 def test_two_events_that_changed_places_are_found(db: Database) -> None:
     log(db)
     moves = [(3, 30), (4, 3), (30, 4)]
@@ -202,6 +207,7 @@ def test_the_log_holds_no_words(db: Database, proposal: str) -> None:
         assert "Kisumu" not in str(session.get(Event, 1).facts)
 
 
+@pytest.mark.tampers
 def test_words_that_were_changed_behind_the_log_are_found(db: Database, proposal: str) -> None:
     assert words_problem(db) == "None"
     with db.write() as session:
@@ -220,6 +226,7 @@ def test_words_that_were_sealed_anew_are_right(db: Database, proposal: str) -> N
     assert words_problem(db) == "None"
 
 
+@pytest.mark.tampers
 def test_erased_words_are_passed_over_and_a_row_that_is_gone_is_not(db: Database, proposal: str) -> None:
     with db.write() as session:
         row = session.get(Proposal, proposal)

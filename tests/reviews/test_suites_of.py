@@ -162,6 +162,7 @@ def test_what_was_written_without_its_event_is_written_again(desk, tmp_path):
     assert {file.name for file in publish(desk, tmp_path).iterdir()} == {"suite.toml", "sw.toml"}
 
 
+@pytest.mark.tampers
 def test_a_version_that_the_linter_refuses_leaves_nothing_behind(desk, tmp_path):
     one = accepted(desk)
     with desk.write() as session:
