@@ -169,10 +169,9 @@ def _worker(database: str, folder: Path, *, model: str) -> Iterator[None]:
 def _serve(served: Any, *, host: str, port: int, opened: str) -> None:
     import uvicorn
 
-    logging.getLogger("plural_audit").setLevel(logging.INFO)
-    server = uvicorn.Server(
-        uvicorn.Config(served, host=host, port=port, log_level="warning", timeout_graceful_shutdown=3)
-    )
+    config = uvicorn.Config(served, host=host, port=port, log_level="warning", timeout_graceful_shutdown=3)
+    logging.getLogger("uvicorn.access").disabled = True  # addresses hold the secrets of links
+    server = uvicorn.Server(config)
     if opened:
         threading.Thread(target=_open, args=(server, opened), daemon=True).start()
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from audit.errors import AuditError, ConflictError
@@ -12,10 +14,12 @@ from streamlit_app.oidc import enter_by_provider
 from streamlit_app.shown import english, in_label, paragraph, put
 from streamlit_app.texts import _
 
+ICON = str(Path(__file__).with_name("icon.svg"))  # a file of ours: a named icon would be fetched from another company
+
 
 def main() -> None:
     """Language, direction, person, menu, page."""
-    st.set_page_config(page_title="plural-audit", page_icon=":material/balance:", layout="wide")
+    st.set_page_config(page_title="plural-audit", page_icon=ICON, layout="wide")
     actor = frame.visitor() or enter_by_provider()
     frame.set_direction(frame.choose_language(actor), style.PAGES)
     if actor is None:

@@ -10,6 +10,8 @@ import streamlit as st
 from markupsafe import Markup, escape
 
 from audit.measures import prepare
+from audit.measures.feature_tables import LATENTS
+from audit.measures.latent_tables import top_contexts
 from audit.records import POOLED, Evidence, Finding, node_name
 from audit.reviews import library
 from audit.reviews.database import Database
@@ -17,6 +19,7 @@ from reports import circuit_graph, feature_tables
 from reports.circuit_charts import rows_of
 from reports.circuit_tables import strongest_edges
 from streamlit_app import frame, texts
+from streamlit_app.pictures import PADDING
 from streamlit_app.shown import paragraph, put, table
 from streamlit_app.texts import N_, _, ngettext
 
@@ -30,6 +33,7 @@ READ_AS = {
     "answer": N_("the answer"),
 }
 GRAPH_WIDTH = 620  # pixels
+MOST_FEATURES, MOST_TEXTS = 3, 3  # of a culture or framework, and of a feature
 
 
 def put_inside(db: Database, run: str, finding: Finding, *, by: str) -> None:
@@ -37,7 +41,7 @@ def put_inside(db: Database, run: str, finding: Finding, *, by: str) -> None:
     measure = finding.measurement.measure
     if measure in OF_CIRCUITS:
         put_circuit(library.evidence_of(db, run, by=by), finding)
-    elif measure in OF_FEATURES:
+    elif measure in OF_FEATURES or finding.measurement.scope.lens == LATENTS:
         put_features(library.evidence_of(db, run, by=by), finding, run=run)
 
 
@@ -62,7 +66,8 @@ def put_circuit(evidence: Evidence, finding: Finding) -> None:
             )
         )
     )
-    drawn = circuit_graph.graph(edges, n_layers=n_layers, width=GRAPH_WIDTH).properties(background="#FFFFFF")
+    drawn = circuit_graph.graph(edges, n_layers=n_layers, width=GRAPH_WIDTH)
+    drawn = drawn.properties(background="#FFFFFF", padding=PADDING)
     first = rows_of(edges[:1])[0]
     alt = ngettext(
         "Graph of a circuit with {n} connection. The strongest goes from {start} to {end}.",
@@ -101,8 +106,11 @@ def _part(layer: Any, head: Any, n_layers: int) -> str:
 def put_features(evidence: Evidence, finding: Finding, *, run: str) -> None:
     """Texts on which features of the finding's culture or framework are most active."""
     scope = finding.measurement.scope
+    wanted = [target for target in (scope.culture, scope.framework, scope.other_framework) if target]
     suites = [scope.suite] if scope.suite else list(dict.fromkeys(evidence.contexts["suite"]))
-    tables = [found for suite in suites if len(found := _contexts(_Kept(run, evidence), suite))]
+    kept = _Kept(run, evidence)
+    tables = [_contexts(kept, suite, target) for suite in suites for target in wanted or [""]]
+    tables = [found for found in tables if len(found)]
     if not tables:
         return
     frame.section(_("Inside the model: texts on which features are most active"))
@@ -114,10 +122,8 @@ def put_features(evidence: Evidence, finding: Finding, *, run: str) -> None:
             )
         )
     )
-    wanted = scope.culture or scope.framework
     for found in tables:
-        own = found[found["target"] == wanted] if wanted and (found["target"] == wanted).any() else found
-        for (layer, latent), part in own.groupby(["layer", "latent"], sort=False):
+        for (layer, latent), part in found.groupby(["layer", "latent"], sort=False):
             _put_feature(part, layer=int(layer), latent=int(latent))
 
 
@@ -159,6 +165,11 @@ class _Kept:
         return hash(self.run)
 
 
-@functools.lru_cache(maxsize=16)
-def _contexts(kept: _Kept, suite: str) -> pd.DataFrame:
-    return feature_tables.chosen_contexts(prepare(kept.evidence), suite)
+@functools.lru_cache(maxsize=64)
+def _contexts(kept: _Kept, suite: str, target: str) -> pd.DataFrame:
+    """The first texts of a few features: those chosen for one culture or framework, or for some of all."""
+    if not target:
+        return feature_tables.chosen_contexts(prepare(kept.evidence), suite)
+    table = top_contexts(prepare(kept.evidence), suite, target)
+    first = table.drop_duplicates(["layer", "latent"])[["layer", "latent"]][:MOST_FEATURES]
+    return table[table["rank"] <= MOST_TEXTS].merge(first, on=["layer", "latent"], how="inner")

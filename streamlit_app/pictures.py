@@ -14,6 +14,7 @@ from streamlit_app import texts
 from streamlit_app.texts import _
 
 WIDTH, HEIGHT = 620, 46  # pixels
+PADDING = {"left": 8, "right": 8, "top": 8, "bottom": 8}  # Streamlit's script breaks on a bare number
 
 
 def estimate_chart(finding: Finding) -> tuple[Any, str]:
@@ -41,7 +42,7 @@ def estimate_chart(finding: Finding) -> tuple[Any, str]:
     if result.null is not None:
         layers.insert(0, base.mark_rule(strokeDash=[4, 3], color=GREY).encode(x=alt.X("null:Q", scale=scale)))
     drawn = styled(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)).properties(
-        background="#FFFFFF", padding=8
+        background="#FFFFFF", padding=PADDING
     )
     return drawn, _estimate_alt(result)
 

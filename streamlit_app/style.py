@@ -26,7 +26,7 @@ PAGES = (
   border-radius: .3rem; padding: .1rem .6rem; font-weight: 600; }
 .desk-badge { display: inline-block; border: 1px solid currentColor; border-radius: .3rem; padding: 0 .5rem; font-size: .85em; }
 .desk-facts { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: 0 0 .8rem; }
-.desk-facts dt { font-weight: 600; } .desk-facts dd { margin: 0; overflow-wrap: anywhere; }
+.desk-facts dt { font-weight: 600; margin: 0; } .desk-facts dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 40rem) { .desk-facts { grid-template-columns: 1fr; } .desk-facts dd { margin-block-end: .4rem; } }
 .desk-list { margin: 0 0 .8rem; padding-inline-start: 1.4rem; max-inline-size: 46rem; } .desk-list li { margin-block: .2rem; }
 .desk-scroll { overflow-x: auto; } .desk-scroll:focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
@@ -40,7 +40,8 @@ PAGES = (
 .desk-bars .desk-count { text-align: end; padding-inline: .8rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .desk-bars .desk-barcell { inline-size: 45%; } .desk-bar { display: block; block-size: .9rem; background: var(--mark); border-radius: .15rem; }
 .desk-figure svg { max-inline-size: 100%; block-size: auto; background: #fff; }
-.desk-links a { margin-inline-end: 1rem; }
+[data-testid=stMain] [data-testid=stPageLink] p { text-decoration: underline; }
+.desk-links a { margin-inline-end: 1rem; color: inherit; }
 """
 )
 
@@ -57,6 +58,6 @@ button { font: inherit; font-weight: 600; color: var(--ground); background: var(
   margin-block: 1.4rem; padding: .6rem 1.2rem; cursor: pointer; }
 :focus-visible { outline: 3px solid var(--blue); outline-offset: 2px; } a { color: var(--blue); }
 .hint { font-size: .92rem; margin-block: .2rem 0; } nav { border-block-start: 1px solid var(--line); margin-block-start: 2rem;
-  padding-block-start: .8rem; } nav a { margin-inline-end: 1rem; display: inline-block; padding-block: .15rem; }
+  padding-block-start: .8rem; display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; }
 .error { border: 1px solid var(--red); border-inline-start-width: .4rem; border-radius: .3rem; padding: .5rem .8rem; color: var(--red); }
 """

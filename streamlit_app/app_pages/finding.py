@@ -179,7 +179,7 @@ def put_reviews(view: FindingView) -> None:
             )
         )
         frame.link("queue", _("Change my judgement"), run=view.run, finding=view.finding.id)
-    elif not me.communities() and not _asked_to_read(view):
+    elif view.reviews == 0 or (not me.communities() and not _asked_to_read(view)):
         return
     try:
         found = judging.reviews_of(frame.db(), view.run, view.finding.id, by=me.id)

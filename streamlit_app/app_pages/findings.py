@@ -36,7 +36,7 @@ def page() -> None:
     for row in found.rows:
         card(run, row)
     if found.pages > 1:
-        st.pagination(found.pages, key="f_page")
+        st.pagination(found.pages, key="f_page", persist_state="session")
 
 
 def asked(run: RunView) -> Query:
@@ -66,6 +66,7 @@ def filters(found: Page) -> None:
         st.text_input(
             _("Search"),
             key="f_text",
+            persist_state="session",
             max_chars=200,
             help=_("Words that all occur in the finding, its caveats or its id."),
         )
@@ -77,14 +78,18 @@ def filters(found: Page) -> None:
             choice(_("What was asked"), "measure", found, plain.question)
             known = {one.id: one.name for one in accounts.communities(frame.db(), by=frame.me().id)}
             pick(_("For a community"), "community", known, lambda one: known[one])
-        st.checkbox(_("Only those that need more reviews"), key="f_needs")
-        st.checkbox(_("Only contested ones"), key="f_contested")
-        st.checkbox(
+        third, fourth, fifth = st.columns(3)
+        third.checkbox(_("Only those that need more reviews"), key="f_needs", persist_state="session")
+        fourth.checkbox(_("Only contested ones"), key="f_contested", persist_state="session")
+        fifth.checkbox(
             _("Only what was fixed before the run"),
             key="f_fixed",
+            persist_state="session",
             help=_("Tests that were planned in advance; the others are leads to follow."),
         )
-        st.selectbox(_("Order"), list(Order), key="f_order", format_func=lambda one: _(ORDERS[one]))
+        st.selectbox(
+            _("Order"), list(Order), key="f_order", persist_state="session", format_func=lambda one: _(ORDERS[one])
+        )
 
 
 def choice(label: str, name: str, found: Page, word: Callable[[str], str]) -> None:
@@ -101,6 +106,7 @@ def pick(label: str, name: str, options: Mapping[str, object], word: Callable[[s
         label,
         ["", *options],
         key=f"f_{name}",
+        persist_state="session",
         format_func=lambda one: word(one) if one else _("All"),
         filter_mode="contains",
     )
