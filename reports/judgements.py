@@ -362,9 +362,10 @@ def _difference_text(told: _Told, question: Question) -> str:
 
 
 def _p(p: float | None) -> str:
-    """A p value within a sentence."""
+    """A p value within a sentence, never broken over two lines."""
     printed = p_value(p)
-    return f"p {printed[0]} {printed[1:]}" if printed.startswith("<") else f"p = {printed}"
+    words = f"p {printed[0]} {printed[1:]}" if printed.startswith("<") else f"p = {printed}"
+    return words.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _severity(told: _Told) -> tuple[Block, ...]:
