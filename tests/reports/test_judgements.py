@@ -164,7 +164,7 @@ def test_agreement_is_told_within_and_between_communities_with_intervals(blocks)
 def test_whether_communities_differ_is_said_with_its_interval_and_p(blocks):
     said = words_of(part(blocks, "Do people agree?"))
     assert re.search(
-        r"two people of different communities lie −?\d+ % of the scale .* \(95 % interval .*, p [=<] ", said
+        r"two people of different communities lie −?\d+ % of the scale .* \(95 % interval .*, p\s[=<]\s", said
     )
 
 
