@@ -68,7 +68,7 @@ def put_circuit(evidence: Evidence, finding: Finding) -> None:
     )
     drawn = circuit_graph.graph(edges, n_layers=n_layers, width=GRAPH_WIDTH)
     drawn = drawn.properties(background="#FFFFFF", padding=PADDING)
-    first = rows_of(edges[:1])[0]
+    first = next(iter(rows_of(edges)))
     alt = ngettext(
         "Graph of a circuit with {n} connection. The strongest goes from {start} to {end}.",
         "Graph of a circuit with {n} connections. The strongest goes from {start} to {end}.",

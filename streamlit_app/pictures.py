@@ -9,7 +9,7 @@ import pandas as pd
 
 from audit.records import Estimate, Finding
 from reports.blocks import Dot, Plot
-from reports.charts import COLOURS, GREY, SHAPES, domain, styled
+from reports.charts import COLOURS, GREY, HAIR, INK, SHAPES, domain
 from streamlit_app import texts
 from streamlit_app.texts import _
 
@@ -41,8 +41,11 @@ def estimate_chart(finding: Finding) -> tuple[Any, str]:
     ]
     if result.null is not None:
         layers.insert(0, base.mark_rule(strokeDash=[4, 3], color=GREY).encode(x=alt.X("null:Q", scale=scale)))
-    drawn = styled(alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)).properties(
-        background="#FFFFFF", padding=PADDING
+    drawn = (
+        alt.layer(*layers)
+        .properties(width=WIDTH, height=HEIGHT, background="#FFFFFF", padding=PADDING)
+        .configure_axis(labelFontSize=13, labelColor=INK, gridColor=HAIR)
+        .configure_view(stroke=None)
     )
     return drawn, _estimate_alt(result)
 

@@ -294,20 +294,3 @@ def _chance_help(finding: Finding) -> str:
     )
     kind = _("Fixed before the run.") if finding.confirmatory else _("Exploratory: a lead to follow, not a result.")
     return f"{said} {kind}"
-
-
-def of_hundred(share: float, *, first: str, others: int) -> tuple[str, dict[str, str]]:
-    """A probability as people read it: a sentence with placeholders, and what fills them.
-
-    Args:
-        share: of the answer among those that compete, 0 to 1.
-        first: the answer.
-        others: how many answers it competes with.
-    """
-    n = number(round(100 * share))
-    if others == 1:
-        return _("Of 100 times that the model goes on with one of the two, {n} with {answer}"), {
-            "n": n,
-            "answer": first,
-        }
-    return _("Of 100 times that the model goes on with one of these, {n} with {answer}"), {"n": n, "answer": first}

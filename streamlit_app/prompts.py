@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import streamlit as st
 from markupsafe import Markup, escape
 
 from audit.reviews.library import Answer, FindingView, ItemView, Prompt
@@ -11,6 +12,7 @@ from streamlit_app import texts
 from streamlit_app.shown import badge, code, paragraph, put, said, words
 from streamlit_app.texts import N_, _, ngettext
 
+FIRST_ITEMS = 3
 MOST_PROMPTS = 4  # of an item
 MOST_ANSWERS = 3  # of a prompt with many
 CONTEXTS = {
@@ -33,9 +35,14 @@ ORIGINS = {
 
 
 def put_items(view: FindingView) -> None:
-    """The items behind a finding, those that are shown, and how many are not."""
-    for item in view.items:
+    """The items behind a finding: a few at once, the others on demand, and how many are in the run's files only."""
+    for item in view.items[:FIRST_ITEMS]:
         put(item_words(item))
+    rest = view.items[FIRST_ITEMS:]
+    if rest:
+        with st.expander(ngettext("{n} more item", "{n} more items", len(rest))):
+            for item in rest:
+                put(item_words(item))
     if view.more:
         put(
             paragraph(
@@ -100,39 +107,47 @@ def answer_words(answers: Sequence[Answer], *, language: str, shares: bool) -> M
         listed = Markup(" · ").join(spelled(answer) for answer in answers[:MOST_ANSWERS])
         return Markup('<p class="desk-label">{}</p>').format(said(_("Answers: {answers}"), answers=listed))
     ranked = sorted(known, key=lambda answer: -(answer.share or 0))
+    times = _times(ranked)
     if len(known) == 2:
         first, second = ranked
+        n = _of(times, first)
         return Markup("<p>{}</p>").format(
             said(
-                _("Of 100 times that the model goes on with one of the two, {n} with {first} and {m} with {second}."),
-                n=escape(hundredths(first)),
+                _(
+                    "Of {times} times that the model goes on with one of the two, {n} with {first} and {m} with {second}."
+                ),
+                times=escape(texts.number(times)),
+                n=escape(texts.number(n)),
                 first=spelled(first),
-                m=escape(texts.number(100 - _rounded(first))),
+                m=escape(texts.number(times - n)),
                 second=spelled(second),
             )
         )
     lines = [
-        Markup("<li>{}</li>").format(said(_("{n} with {answer}"), n=escape(hundredths(one)), answer=spelled(one)))
+        Markup("<li>{}</li>").format(
+            said(_("{n} with {answer}"), n=escape(texts.number(_of(times, one))), answer=spelled(one))
+        )
         for one in ranked[:MOST_ANSWERS]
     ]
     rest = len(known) - len(lines)
-    head = ngettext(
-        "Of 100 times that the model goes on with one of {n} answer, most often:",
-        "Of 100 times that the model goes on with one of {n} answers, most often:",
-        len(known),
+    head = _(
+        "Of {times} times that the model goes on with one of {n} answers, most often:",
+        times=texts.number(times),
+        n=texts.number(len(known)),
     )
     tail = ngettext("and {n} other answer", "and {n} other answers", rest) if rest > 0 else ""
     end = Markup("<li>{}</li>").format(tail) if tail else Markup("")
     return Markup('<p>{}</p><ul class="desk-list">{}{}</ul>').format(head, Markup("").join(lines), end)
 
 
-def hundredths(answer: Answer) -> str:
-    """How many times of a hundred."""
-    return texts.number(_rounded(answer))
+def _times(ranked: Sequence[Answer]) -> int:
+    """Of how many times to speak: a hundred, or so many that the rarest answer named does not seem impossible."""
+    rarest = ranked[: max(2, MOST_ANSWERS)][-1].share or 0.0
+    return next((times for times in (100, 1000, 10_000) if round(times * rarest) >= 1), 10_000)
 
 
-def _rounded(answer: Answer) -> int:
-    return round(100 * (answer.share or 0.0))
+def _of(times: int, answer: Answer) -> int:
+    return round(times * (answer.share or 0.0))
 
 
 def provenance(item: ItemView) -> Markup:

@@ -40,6 +40,8 @@ PAGES = (
 .desk-bars .desk-count { text-align: end; padding-inline: .8rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .desk-bars .desk-barcell { inline-size: 45%; } .desk-bar { display: block; block-size: .9rem; background: var(--mark); border-radius: .15rem; }
 .desk-figure svg { max-inline-size: 100%; block-size: auto; background: #fff; }
+html[dir=rtl] [data-testid=stSidebar][data-collapsed=true] { display: none; }
+html[dir=rtl] [data-testid=stExpandSidebarButton], html[dir=rtl] [data-testid=stSidebarCollapseButton] { transform: scaleX(-1); }
 [data-testid=stMain] [data-testid=stPageLink] p { text-decoration: underline; }
 .desk-links a { margin-inline-end: 1rem; color: inherit; }
 """

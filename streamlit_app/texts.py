@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from babel import Locale, dates, numbers
+from babel import Locale, dates, lists, numbers
 from babel.messages import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
@@ -99,10 +99,11 @@ def own_name(code: str) -> str:
 
 
 def number(value: float, *, decimals: int = 0) -> str:
-    """A number as the language writes it, with a true minus sign."""
+    """A number as the language writes it, with a true minus sign that stays before it in right-to-left text too."""
     pattern = "#,##0." + "0" * decimals if decimals else "#,##0"
     text: str = numbers.format_decimal(value, format=pattern, locale=language())
-    return text.replace("-", "−")
+    text = text.replace("-", "−")
+    return f"\u2066{text}\u2069" if "−" in text and direction(language()) == "rtl" else text
 
 
 def percent(share: float) -> str:
@@ -111,9 +112,15 @@ def percent(share: float) -> str:
     return text
 
 
+def listed(things: list[str]) -> str:
+    """Things as a list of the language: "a, b and c"."""
+    text: str = lists.format_list(things, locale=language())
+    return text
+
+
 def day(moment: datetime) -> str:
     """The date of a moment (UTC), its month in words so that no order of numbers misleads."""
-    text: str = dates.format_date(moment, format="medium", locale=language())
+    text: str = dates.format_date(moment, format="long", locale=language())
     return text
 
 

@@ -72,11 +72,11 @@ def page() -> None:
     frame.title(plain.question(view.finding.measurement.measure))
     put_statement(view)
     put_numbers(view.finding)
-    put_prompts(view)
     try:
         put_inside(frame.db(), run, view.finding, by=frame.me().id)
     except RunError as error:
         put(paragraph(_("What is inside the model cannot be shown:")), english(str(error)))
+    put_prompts(view)
     put_contests(view)
     put_reviews(view)
     put(

@@ -78,10 +78,9 @@ def filters(found: Page) -> None:
             choice(_("What was asked"), "measure", found, plain.question)
             known = {one.id: one.name for one in accounts.communities(frame.db(), by=frame.me().id)}
             pick(_("For a community"), "community", known, lambda one: known[one])
-        third, fourth, fifth = st.columns(3)
-        third.checkbox(_("Only those that need more reviews"), key="f_needs", persist_state="session")
-        fourth.checkbox(_("Only contested ones"), key="f_contested", persist_state="session")
-        fifth.checkbox(
+        st.checkbox(_("Only those that need more reviews"), key="f_needs", persist_state="session")
+        st.checkbox(_("Only contested ones"), key="f_contested", persist_state="session")
+        st.checkbox(
             _("Only what was fixed before the run"),
             key="f_fixed",
             persist_state="session",

@@ -40,7 +40,7 @@ def page() -> None:
 
 def about(run: RunView) -> None:
     """Which model, which languages, since when."""
-    languages = ", ".join(texts.name_of(code) for code in run.languages)
+    languages = texts.listed([texts.name_of(code) for code in run.languages])
     put(
         paragraph(
             _("This audit looked at the model {model} in these languages: {languages}."),

@@ -92,6 +92,14 @@ def test_arabic_alone_runs_right_to_left(code):
     assert texts.direction(code) == ("rtl" if code == "ar" else "ltr")
 
 
+def test_a_minus_stays_before_its_number_in_right_to_left_text(monkeypatch):
+    assert texts.number(-1234.567, decimals=1) == "−1,234.6"
+    monkeypatch.setattr(texts, "language", lambda: "ar")
+    made = texts.number(-2.5, decimals=1)
+    assert (made[0], made[-1]) == ("\u2066", "\u2069")
+    assert "\u2066" not in texts.number(2.5, decimals=1)
+
+
 # --- nothing is left without words -----------------------------------------------------------
 
 
