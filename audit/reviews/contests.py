@@ -49,7 +49,7 @@ from audit.records import ContestRecord
 from audit.reviews import events
 from audit.reviews.database import Database
 from audit.reviews.roles import Action, Actor, permitted
-from audit.reviews.tables import Contest, ContestStep, FindingRow, Grant, IssuedReport, Person, new_id
+from audit.reviews.tables import Assignment, Contest, ContestStep, FindingRow, Grant, IssuedReport, Person, new_id
 from audit.reviews.words import clean
 
 
@@ -315,18 +315,23 @@ def contest(db: Database, contest: str, *, by: str) -> ContestView:
     """One contest, and what this person can do with it.
 
     Raises:
-        NotAllowedError: no role that reads findings.
+        NotAllowedError: no role that reads findings, or a card on that finding waits for them: it is judged blind.
         DeskError: no such contest.
     """
     with db.read() as session:
         actor = permitted(session, by, Action.READ_FINDINGS)
-        return _view(session, _row(session, contest), actor=actor, now=db.now())
+        row = _row(session, contest)
+        if _of(row) in _to_judge(session, actor) and row.filed_by != by:
+            raise NotAllowedError(f"{_name(row)}: shown after your own judgement; judge the finding first, or skip it")
+        return _view(session, row, actor=actor, now=db.now())
 
 
 def contests(
     db: Database, *, by: str, run: str | None = None, finding: str | None = None, state: State | None = None
 ) -> tuple[ContestView, ...]:
     """Contests, those whose next step is due first at the beginning and closed ones at the end.
+
+    Those on findings that wait in this person's queue are left out: what others say of them is shown after their own.
 
     Raises:
         NotAllowedError: no role that reads findings.
@@ -337,7 +342,21 @@ def contests(
             chosen = chosen.where(column == value)
     with db.read() as session:
         actor = permitted(session, by, Action.READ_FINDINGS)
-        return tuple(_view(session, row, actor=actor, now=db.now()) for row in session.scalars(chosen))
+        waiting = _to_judge(session, actor)
+        rows = [row for row in session.scalars(chosen) if row.filed_by == by or _of(row) not in waiting]
+        return tuple(_view(session, row, actor=actor, now=db.now()) for row in rows)
+
+
+def _to_judge(session: Session, actor: Actor) -> set[tuple[str, str]]:
+    """(run, finding) of the cards that wait for a person."""
+    chosen = select(Assignment.run_id, Assignment.finding_id).where(
+        Assignment.person_id == actor.id, Assignment.state == "open"
+    )
+    return {(run, finding) for run, finding in session.execute(chosen)}
+
+
+def _of(row: Contest) -> tuple[str, str]:
+    return row.run_id, row.finding_id
 
 
 def overdue(db: Database, *, by: str) -> tuple[ContestView, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from audit.errors import DeskError
+from audit.reviews.assigning import note_seen
 from audit.reviews.database import Database
 from audit.reviews.roles import Action, permitted
 from audit.reviews.tables import IssuedReport, Person
@@ -59,6 +60,8 @@ def reports(db: Database, run: str, *, by: str) -> tuple[IssuedView, ...]:
 def report(db: Database, id_: str, *, folder: Path, by: str) -> Issued:
     """One report, its bytes checked against the digest they were issued with.
 
+    It says what others judged, so who has had it in their hands cannot judge that run blind any more: that is noted.
+
     Args:
         db: the desk.
         id_: of the report.
@@ -81,6 +84,7 @@ def report(db: Database, id_: str, *, folder: Path, by: str) -> Issued:
     content = file.read_bytes()
     if hashlib.sha256(content).hexdigest() != record.sha256:
         raise DeskError(f"report {id_}: {file.name} is not what was issued; issue it anew")
+    note_seen(db, person=by, run=record.run)
     return Issued(record=record, content=content)
 
 

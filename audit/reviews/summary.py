@@ -3,8 +3,9 @@
 Three things are kept from being told, by `told`, which the pages, the report, the statistics and the export all use:
 
 - *Small groups.* In the table of one finding a community of fewer than three judgements is put together with others
-  (`audit.measures.people.shown_groups`); where there are fewer than three in all, nothing is shown. The region is shown
-  only within a community that is, and only where the same rule allows it among that community's regions.
+  (`audit.measures.people.shown_groups`); where there are fewer than three in all, nothing is shown. A region is shown
+  only within a community that is, and only if the same rule allows it among that community's regions in every finding
+  of the run where it occurs: shown here and kept back there, it could be carried over by who is who.
 - *Who is who.* A person is a number in one table. The same person has another number wherever they are shown under
   other labels, and a new one for each finding where they are among the "others": else the number would carry what is
   kept back in one finding over from another.
@@ -115,12 +116,8 @@ def told(session: Session, run: str, *, finding: str = "") -> list[Told]:
     In the order of the report; within a finding in an order that says nothing. Findings that the run no longer has come
     last and are marked.
     """
-    return tell(
-        run,
-        _rows(session, run, finding=finding),
-        secrets=_secrets(session, run),
-        wordings=_wordings(session, run),
-    )
+    table = tell(run, _rows(session, run), secrets=_secrets(session, run), wordings=_wordings(session, run))
+    return numbered([one for one in table if one.voice.finding == finding]) if finding else table
 
 
 # finding -> its place in the report, and each person's revisions
@@ -143,21 +140,22 @@ def tell(
         wordings: review -> (item, language, wording).
     """
     table: list[Told] = []
+    names = {id_: shown_groups(Counter(one[-1].community for one in histories)) for id_, (_, histories) in rows.items()}
+    kept_back = {pair for id_, (_, histories) in rows.items() for pair in _kept_back(histories, names[id_])}
     for id_, (place, histories) in rows.items():
-        communities = shown_groups(Counter(history[-1].community for history in histories))
-        regions = _shown_regions(histories, communities)
+        communities = names[id_]
         for history in histories:
             last = history[-1]
             community = communities[last.community]
             if not community:
                 continue
-            region = regions.get((community, last.region), "")
+            region = "" if apart(last, community) or (community, last.region) in kept_back else last.region
             secret, alone = secrets[last.person_id], id_ if apart(last, community) else ""
             table.append(
                 Told(
                     voice=_voice(history, finding=id_, community=community, region=region),
                     id=_token(run, secret, "judgement", id_),
-                    token=_token(run, secret, "person", community, region, alone),
+                    token=_token(run, secret, "person", community, alone),
                     wordings=wordings.get(last.id, ()),
                     hidden=last.hidden_reason,
                     gone=place == GONE,
@@ -180,15 +178,13 @@ def numbered(table: Sequence[Told]) -> list[Told]:
     return [replace(one, voice=replace(one.voice, person=numbers[one.token])) for one in table]
 
 
-def _rows(session: Session, run: str, *, finding: str) -> Histories:
+def _rows(session: Session, run: str) -> Histories:
     chosen = (
         select(Review, FindingRow.place)
         .join(FindingRow, and_(FindingRow.run_id == Review.run_id, FindingRow.id == Review.finding_id))
         .where(Review.run_id == run, Review.erased_at.is_(None))
         .order_by(FindingRow.place, Review.finding_id, Review.person_id, Review.revision)
     )
-    if finding:
-        chosen = chosen.where(Review.finding_id == finding)
     places: dict[str, int] = {}
     histories: dict[str, dict[str, list[Review]]] = defaultdict(lambda: defaultdict(list))
     for review, place in session.execute(chosen):
@@ -220,17 +216,17 @@ def _wordings(session: Session, run: str) -> dict[str, tuple[tuple[str, str, str
     return {id_: tuple(rows) for id_, rows in found.items()}
 
 
-def _shown_regions(histories: Sequence[Sequence[Review]], communities: Mapping[str, str]) -> dict[tuple[str, str], str]:
-    """(community, region) -> the region, where it may be shown: within a community that is shown by its own name."""
+def _kept_back(histories: Sequence[Sequence[Review]], communities: Mapping[str, str]) -> set[tuple[str, str]]:
+    """(community, region) that may not be shown in one finding, of communities that are shown by their own name."""
     within: dict[str, Counter[str]] = defaultdict(Counter)
     for history in histories:
         if not apart(history[-1], communities[history[-1].community]):
             within[history[-1].community][history[-1].region] += 1
     return {
-        (community, region): region
+        (community, region)
         for community, counts in within.items()
         for region, name in shown_groups(counts).items()
-        if name == region
+        if name != region
     }
 
 

@@ -14,7 +14,7 @@ from audit.errors import ConflictError, DeskError, NotAllowedError
 from audit.reviews import contests, events
 from audit.reviews.contests import State, Step
 from audit.reviews.roles import Role
-from audit.reviews.tables import Contest, ContestStep, Event, FindingRow, IssuedReport, Run
+from audit.reviews.tables import Assignment, Contest, ContestStep, Event, FindingRow, IssuedReport, Run
 
 RUN = "run-1"
 NUMBERS = count(1)
@@ -357,6 +357,32 @@ def test_what_is_upheld_marks_the_reports_of_the_run_for_reissue(desk, verdict, 
         assert session.get(IssuedReport, "report").reissue_reason == reason
 
 
+def test_a_contest_of_what_waits_to_be_judged_blind_is_not_shown_before(desk):
+    """To the neighbour whose card it is, until they have judged or skipped it; others and the filer read it."""
+    one = filed(desk)
+    with desk.write() as session:
+        card = Assignment(
+            run_id=RUN,
+            finding_id="f-0",
+            person_id="neighbour",
+            community="nairobi",
+            state="open",
+            place=1,
+            made_at=desk.now(),
+        )
+        session.add(card)
+        session.flush()
+        key = card.id
+    assert contests.contests(desk, by="neighbour") == ()
+    with pytest.raises(NotAllowedError, match="judge the finding first"):
+        contests.contest(desk, one.id, by="neighbour")
+    assert [seen.id for seen in contests.contests(desk, by="filer")] == [one.id]
+    assert [seen.id for seen in contests.contests(desk, by="near-steward")] == [one.id]
+    with desk.write() as session:
+        session.get(Assignment, key).state = "done"
+    assert contests.contest(desk, one.id, by="neighbour").id == one.id
+
+
 def test_lists_are_filtered_and_what_is_due_first_comes_first(desk, clock):
     late = filed(desk, about="f-1")
     clock.forward(days=1)
@@ -416,6 +442,7 @@ ACTS = st.lists(
             st.booleans(),  # from a page that is out of date
         )
     ),
+    min_size=20,  # short ones end where they began
     max_size=40,
 )
 
