@@ -113,9 +113,7 @@ def answer_words(answers: Sequence[Answer], *, language: str, shares: bool) -> M
         n = _of(times, first)
         return Markup("<p>{}</p>").format(
             said(
-                _(
-                    "Of {times} times that the model goes on with one of the two, {n} with {first} and {m} with {second}."
-                ),
+                _("Of {times} times that it goes on with one of the two, {n} with {first} and {m} with {second}."),
                 times=escape(texts.number(times)),
                 n=escape(texts.number(n)),
                 first=spelled(first),
@@ -131,7 +129,7 @@ def answer_words(answers: Sequence[Answer], *, language: str, shares: bool) -> M
     ]
     rest = len(known) - len(lines)
     head = _(
-        "Of {times} times that the model goes on with one of {n} answers, most often:",
+        "Of {times} times that it goes on with one of {n} answers, most often:",
         times=texts.number(times),
         n=texts.number(len(known)),
     )

@@ -166,7 +166,7 @@ def test_prompts_stand_in_their_language_with_the_english_item_beside_them(app, 
     page = html(app("amina", page="finding", run=run_folder.name, id=finding.id))
     assert '<bdi dir="auto" lang="ar">' in page
     assert "The same item in English:" in page
-    assert "Of 100 times that the model goes on with one of the two," in page
+    assert "times that it goes on with one of the two," in page
 
 
 def test_a_finding_that_is_not_here_is_an_error_in_words(app, amina, run_folder):

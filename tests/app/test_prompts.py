@@ -40,14 +40,14 @@ def test_of_two_answers_the_likelier_comes_first_and_both_make_a_hundred():
     she, he = answer("a", " she", share=0.286), answer("b", " he", " him", share=0.714)
     made = prompts.answer_words((she, he), language="en", shares=True)
     assert made.striptags() == (
-        "Of 100 times that the model goes on with one of the two, 71 with «he / him» and 29 with «she»."
+        "Of 100 times that it goes on with one of the two, 71 with «he / him» and 29 with «she»."
     )
 
 
 def test_a_rare_answer_is_counted_of_more_times_rather_than_called_impossible():
     often, rarely = answer("a", "past", share=0.9968), answer("b", "future", share=0.0032)
     words = prompts.answer_words((often, rarely), language="en", shares=True).striptags()
-    assert words == "Of 1,000 times that the model goes on with one of the two, 997 with «past» and 3 with «future»."
+    assert words == "Of 1,000 times that it goes on with one of the two, 997 with «past» and 3 with «future»."
 
 
 def test_of_many_answers_the_three_likeliest_are_named_and_the_rest_counted():
