@@ -308,9 +308,9 @@ def asked_of(view: FindingView, account: Account) -> list[ItemView]:
 
 
 def languages_of(account: Account) -> list[str]:
-    """Languages to comment in, the one of the pages first if it is read."""
-    known = [*account.reads, *texts.LANGUAGES]
-    return list(dict.fromkeys([*(code for code in known if code == account.ui_language), *known]))
+    """Languages to comment in, those that are read first, and of these the one of the pages."""
+    known = dict.fromkeys([*account.reads, *texts.LANGUAGES])
+    return sorted(known, key=lambda code: (code not in account.reads, code != account.ui_language))
 
 
 def put_questions(prefix: str, view: FindingView, account: Account) -> dict[str, Any]:
@@ -350,9 +350,10 @@ def put_questions(prefix: str, view: FindingView, account: Account) -> dict[str,
         max_chars=COMMENT_LIMIT,
         help=_("Others may read it after their own judgement, and it may stand in a report. Name nobody."),
     )
+    written_in = st.session_state[f"{prefix}:comment_language"]
     language = st.selectbox(
         _("Language of the comment"),
-        languages_of(account),
+        list(dict.fromkeys([*languages_of(account), written_in])),
         format_func=language_label,
         key=f"{prefix}:comment_language",
     )
