@@ -462,8 +462,9 @@ class Voice:
     region: str
     comment: str  # "" where none was given, or a moderator hid it
     comment_language: str
-    revised: bool  # changed after others' reviews were shown; the blind one is `blind`
-    blind: str  # the first judgement
+    revised: bool  # changed after others' reviews were shown
+    blind: str  # the first judgement, before anything of others was shown
+    blind_severity: int | None  # said with it
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,7 +112,7 @@ def _said(voice: Voice, question: Question) -> str:
     if question is JUDGEMENT:
         return voice.blind
     if question is SEVERITY:
-        return "" if voice.severity is None else str(voice.severity)
+        return "" if voice.blind_severity is None else str(voice.blind_severity)
     return voice.prevalence
 
 

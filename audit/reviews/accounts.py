@@ -25,6 +25,7 @@ from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from audit.errors import ConflictError, DeskError, NotAllowedError
+from audit.measures.people import is_together
 from audit.reviews import events, words
 from audit.reviews.database import Database
 from audit.reviews.roles import IN_COMMUNITY, Action, Role, permitted
@@ -585,6 +586,22 @@ def enable(db: Database, person: str, *, by: str) -> None:
     db.in_write(work)
 
 
+def end_sign_ins(db: Database, person: str, *, by: str) -> None:
+    """Sign a person out of every browser; they may sign in again.
+
+    Raises:
+        NotAllowedError: `by` manages no people.
+        DeskError: no such person, or they withdrew.
+    """
+
+    def work(session: Session) -> None:
+        permitted(session, by, Action.MANAGE_PEOPLE)
+        _end_sign_ins(session, _known(session, person).id, db.now())
+        _log(session, db.now(), by, "signed out everywhere", person)
+
+    db.in_write(work)
+
+
 def reset_password(db: Database, person: str, *, by: str) -> str:
     """A new password for somebody who lost theirs: told once, to be handed to them, who then choose their own.
 
@@ -650,6 +667,8 @@ def create_community(
     """
     if not COMMUNITY_ID.fullmatch(community) or len(community) > 60:
         raise DeskError(f"{community!r}: not an id; write small latin letters, digits and hyphens, as nairobi-youth")
+    if is_together(community):
+        raise DeskError(f"{community!r}: stands for small communities put together; choose another id")
     columns = _community_columns(name=name, languages=languages, regions=regions, about=about)
 
     def work(session: Session) -> CommunityRecord:

@@ -244,6 +244,7 @@ def _voice(history: Sequence[Review], *, finding: str, community: str, region: s
         comment_language="" if last.hidden_reason else last.comment_language,
         revised=len(history) > 1,
         blind=first.judgement,
+        blind_severity=first.severity,
     )
 
 

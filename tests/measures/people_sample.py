@@ -24,6 +24,7 @@ def voice(finding: str, person: object, community: str = "a", judgement: str = "
         "comment_language": "",
         "revised": False,
         "blind": judgement,
+        "blind_severity": changes.get("severity"),
     }
     return Voice(**{**plain, **changes})  # type: ignore[arg-type]
 

@@ -60,18 +60,20 @@ def _voice(rng: np.random.Generator, finding: str, n: int, *, community: str, pe
         comment, language = (ARABIC, "ar") if person == "6" else (HOSTILE, "en")
     if finding == LONE and person == "1":
         comment, language = "Not in my quarter.", "en"
+    severity = None if rng.random() < 0.1 else int(np.clip(round(1 + n % 3 + rng.normal(0, 0.7)), 0, 4))
     return Voice(
         finding=finding,
         person=person,
         community=community,
         judgement=judgement,
-        severity=None if rng.random() < 0.1 else int(np.clip(round(1 + n % 3 + rng.normal(0, 0.7)), 0, 4)),
+        severity=severity,
         prevalence=("absent", "rare", "some", "common")[int(np.clip(round(place + rng.normal(0.5, 0.6)), 0, 3))],
         region=REGIONS[community],
         comment=comment,
         comment_language=language,
         revised=False,
         blind=judgement,
+        blind_severity=severity,
     )
 
 

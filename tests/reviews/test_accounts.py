@@ -156,6 +156,11 @@ def test_an_invitation_expires_and_can_be_revoked(db: Database, admin: str, cloc
         accounts.invitation(db, "made up")
 
 
+def test_no_community_is_called_like_small_ones_put_together(db: Database, admin: str) -> None:
+    with pytest.raises(DeskError, match="stands for small communities put together"):
+        accounts.create_community(db, "others", name="The others", languages=["sw"], by=admin)
+
+
 def test_stewards_invite_to_their_own_community_only(db: Database, admin: str, amina: str) -> None:
     accounts.grant(db, amina, role=Role.STEWARD, community="nairobi", by=admin)
     accounts.create_community(db, "kisumu", name="Kisumu", languages=["luo"], by=admin)
@@ -606,3 +611,17 @@ def test_a_community_that_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(DeskError, match=message):
         accounts.create_community(db, community, name=name, languages=languages, by=admin)
+
+
+def test_an_admin_ends_the_sign_ins_of_somebody_who_may_sign_in_again(db, person, community):
+    person("root", Role.ADMIN)
+    person("amina", (Role.REVIEWER, community("nairobi")))
+    with db.write() as session:
+        secrets_ = [accounts._new_sign_in(session, "amina", db.now()) for _ in range(2)]
+    with pytest.raises(NotAllowedError, match="may not manage people"):
+        accounts.end_sign_ins(db, "root", by="amina")
+    accounts.end_sign_ins(db, "amina", by="root")
+    assert [accounts.person_of(db, secret) for secret in secrets_] == [None, None]
+    with db.write() as session:
+        again = accounts._new_sign_in(session, "amina", db.now())
+    assert accounts.person_of(db, again).id == "amina"
