@@ -10,6 +10,7 @@ from audit.errors import AuditError, ConflictError
 from audit.reviews import accounts
 from audit.reviews.roles import Actor
 from streamlit_app import frame, style
+from streamlit_app.desk import desk
 from streamlit_app.oidc import enter_by_provider
 from streamlit_app.shown import english, in_label, paragraph, put
 from streamlit_app.texts import _
@@ -53,7 +54,7 @@ def welcome() -> None:
     if "left" in st.session_state:
         st.success(_("What you said was removed, and your account is closed."))
     put(paragraph(_("Here people judge what an audit of a language model has found. Sign in to go on.")))
-    if frame.desk().settings.oidc and st.button(_("Sign in with your organisation"), type="primary"):
+    if desk().settings.oidc and st.button(_("Sign in with your organisation"), type="primary"):
         st.login()
     st.html('<p class="desk-links"><a href="/auth/sign-in" target="_self">{}</a></p>'.format(_("Sign in")))
 

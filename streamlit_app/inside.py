@@ -68,6 +68,7 @@ def put_circuit(evidence: Evidence, finding: Finding) -> None:
     )
     drawn = circuit_graph.graph(edges, n_layers=n_layers, width=GRAPH_WIDTH)
     drawn = drawn.properties(background="#FFFFFF", padding=PADDING)
+    drawn.config.font = "Noto Sans, system-ui, sans-serif"  # browsers bring what they have
     first = next(iter(rows_of(edges)))
     alt = ngettext(
         "Graph of a circuit with {n} connection. The strongest goes from {start} to {end}.",
@@ -123,11 +124,12 @@ def put_features(evidence: Evidence, finding: Finding, *, run: str) -> None:
         )
     )
     for found in tables:
-        for (layer, latent), part in found.groupby(["layer", "latent"], sort=False):
-            _put_feature(part, layer=int(layer), latent=int(latent))
+        for _key, part in found.groupby(["layer", "latent"], sort=False):
+            _put_feature(part)
 
 
-def _put_feature(part: pd.DataFrame, *, layer: int, latent: int) -> None:
+def _put_feature(part: pd.DataFrame) -> None:
+    layer, latent = int(part["layer"].iloc[0]), int(part["latent"].iloc[0])
     frame.section(_("Feature {latent} of layer {layer}", latent=latent, layer=layer), level=3)
     actives = [value for tokens in part["tokens"] for _word, value in tokens if value is not None]
     largest = max(actives, default=0.0)

@@ -111,6 +111,9 @@ def answer_words(answers: Sequence[Answer], *, language: str, shares: bool) -> M
     if len(known) == 2:
         first, second = ranked
         n = _of(times, first)
+        if n == times:  # rarer than the most times that we count
+            hardly = _("It nearly always goes on with {first}, and hardly ever with {second}.")
+            return Markup("<p>{}</p>").format(said(hardly, first=spelled(first), second=spelled(second)))
         return Markup("<p>{}</p>").format(
             said(
                 _("Of {times} times that it goes on with one of the two, {n} with {first} and {m} with {second}."),

@@ -90,7 +90,8 @@ def direction(code: str) -> str:
 
 def name_of(code: str, *, language: str = "") -> str:
     """A language's name in the language of the interface, or its code where CLDR has none."""
-    return Locale.parse(language or globals()["language"]()).languages.get(code.replace("-", "_"), code)
+    names = Locale.parse(language or globals()["language"]()).languages
+    return str(names.get(code.replace("-", "_"), code))
 
 
 def own_name(code: str) -> str:
@@ -210,15 +211,14 @@ def check_language(code: str, template: Catalog) -> Iterator[str]:
 
 def _fault(message: Message, *, n_forms: int) -> str:
     """What is wrong with a translated message, "" if nothing."""
-    forms = message.string if isinstance(message.string, tuple) else (message.string,)
+    forms, sources = _forms(message.string), _forms(message.id)
     if message.fuzzy:
         return "marked fuzzy; read it and take the mark away"
-    if not all(forms) or (isinstance(message.id, tuple) and len(forms) != n_forms):
+    if not all(forms) or (len(sources) > 1 and len(forms) != n_forms):
         return "missing, or not all plural forms are there"
-    sources = message.id if isinstance(message.id, tuple) else (message.id,)
     wanted = placeholders(sources[-1])
     # A form for one or two may say the number in words; every other placeholder must be there.
-    spare = {"n"} if isinstance(message.id, tuple) else set()
+    spare = {"n"} if len(sources) > 1 else set()
     for form in forms:
         has = placeholders(form)
         if has - wanted or wanted - has - spare:
@@ -226,6 +226,11 @@ def _fault(message: Message, *, n_forms: int) -> str:
         if ("<" in form or ">" in form) and not ("<" in sources[-1] or ">" in sources[-1]):
             return "holds markup"
     return ""
+
+
+def _forms(text: object) -> tuple[str, ...]:
+    """A message's text, or its plural forms; ("",) where there is none."""
+    return tuple(map(str, text)) if isinstance(text, tuple | list) else (str(text or ""),)
 
 
 def placeholders(text: str) -> set[str]:
@@ -245,7 +250,7 @@ def _key(message: Message) -> tuple[str, str]:
 
 
 def _first(ids: object) -> str:
-    return str(ids[0] if isinstance(ids, tuple | list) else ids)
+    return _forms(ids)[0]
 
 
 def _file(code: str) -> Path:

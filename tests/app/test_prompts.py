@@ -50,6 +50,12 @@ def test_a_rare_answer_is_counted_of_more_times_rather_than_called_impossible():
     assert words == "Of 1,000 times that it goes on with one of the two, 997 with «past» and 3 with «future»."
 
 
+def test_an_answer_rarer_than_one_in_twenty_thousand_has_no_number():
+    always, never = answer("a", "past", share=0.99999), answer("b", "future", share=0.00001)
+    words = prompts.answer_words((always, never), language="en", shares=True).striptags()
+    assert words == "It nearly always goes on with «past», and hardly ever with «future»."
+
+
 def test_of_many_answers_the_three_likeliest_are_named_and_the_rest_counted():
     shares = (0.5, 0.2, 0.15, 0.1, 0.05)
     many = [answer(str(n), f" food {n}", share=share) for n, share in enumerate(shares)]
