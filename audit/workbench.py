@@ -257,6 +257,8 @@ class _Reporting:
 def report_of(path: Path, db: Database, asked: Mapping[str, Any]) -> int:
     """Write the report of a run with the judgements of its findings; returns the number of the last event it knows.
 
+    `asked` holds the run; besides "judgements", false for a copy without them, and "without", parts to leave out.
+
     Raises:
         RunError: the run folder is not where it was, or was changed.
         ResourceError: the report libraries are not installed, or a text cannot be drawn.
@@ -268,7 +270,9 @@ def report_of(path: Path, db: Database, asked: Mapping[str, Any]) -> int:
     evidence, findings = run.read_evidence(), read_findings(run)
     judgements = judgements_of(db, asked["run"], by=None)
     command = command_of(evidence.manifest)
-    build_pdf(path, evidence=evidence, findings=findings, command=command, judgements=judgements)
+    told = judgements if asked.get("judgements", True) else None
+    without = tuple(map(str, asked.get("without", ())))
+    build_pdf(path, evidence=evidence, findings=findings, command=command, judgements=told, without=without)
     return judgements.as_of
 
 

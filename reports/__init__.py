@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from audit.errors import ResourceError
@@ -19,6 +20,7 @@ def build_pdf(
     findings: tuple[Finding, ...],
     command: str,
     judgements: Judgements | None = None,
+    without: Collection[str] = (),
 ) -> None:
     """Write the report of a run as a PDF: whole or not at all, and the same bytes for the same input.
 
@@ -28,6 +30,7 @@ def build_pdf(
         findings: what the evidence means, in the order in which the report tells them.
         command: that makes the run again, as printed in the section on reproduction.
         judgements: what people say of the findings, as the desk gives them; None leaves their section out.
+        without: parts that this copy does not have, of `reports.content.PARTS`; its front says so.
 
     Raises:
         RunError: the judgements are of another run.
@@ -45,6 +48,7 @@ def build_pdf(
             can_draw=text.can_draw,
             spelled_out=text.spelled_out,
             judgements=judgements,
+            without=without,
         )
         data = pdf.render(document)
     except ModuleNotFoundError as missing:

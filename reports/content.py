@@ -5,12 +5,12 @@ A finding's sentence is printed as it stands. Everything that is said of the run
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from audit.records import Evidence, Finding, Judgements
 from reports.background import how_to_read, methods, what_they_do_not_mean
 from reports.behind import evidence_pages
-from reports.blocks import Document
+from reports.blocks import Document, Text
 from reports.by_measure import appendix, checks, measure_sections
 from reports.case import Case
 from reports.circuits import circuit_pages
@@ -18,6 +18,14 @@ from reports.colophon import exclusions, licences, provenance, reproduction, run
 from reports.features import feature_pages
 from reports.judgements import fitting, front_of_people, marked, people_pages
 from reports.summary import front, summary
+
+# Details that a copy may leave out. What limits the findings is in every copy: checks, methods, what was not tested.
+PARTS = {
+    "circuits": "circuits inside the model",
+    "features": "features inside the model",
+    "items": "the items behind the findings",
+    "appendix": "the appendix of exploratory results",
+}
 
 
 def report(
@@ -28,6 +36,7 @@ def report(
     can_draw: Callable[[str], bool],
     spelled_out: Callable[[str], str],
     judgements: Judgements | None = None,
+    without: Collection[str] = (),
 ) -> Document:
     """The whole report.
 
@@ -38,6 +47,7 @@ def report(
         can_draw: whether the medium can show a text as its readers write it.
         spelled_out: names the characters of a text that the medium cannot show.
         judgements: what people say of the findings; None where nobody was asked.
+        without: names of PARTS that this copy does not have; its front says so.
 
     Raises:
         RunError: the judgements are of another run.
@@ -49,16 +59,20 @@ def report(
         title=f"Audit of {model.name}",
         subtitle="Stereotypes, cultural knowledge and value frameworks, language by language",
         running=f"{model.name} · run {evidence.manifest.run_id}",
-        front=(*front(case), *front_of_people(case)),
+        front=(*front(case), *front_of_people(case), *_left_out(without)),
         blocks=(
             *summary(case),
             *how_to_read(),
             *people_pages(case),
             *checks(case),
             *measure_sections(case),
-            *circuit_pages(case),
-            *feature_pages(case),
-            *evidence_pages(case, confirmatory=True, title="The items behind the findings"),
+            *(circuit_pages(case) if "circuits" not in without else ()),
+            *(feature_pages(case) if "features" not in without else ()),
+            *(
+                evidence_pages(case, confirmatory=True, title="The items behind the findings")
+                if "items" not in without
+                else ()
+            ),
             *what_they_do_not_mean(case),
             *methods(case),
             *provenance(case),
@@ -66,6 +80,14 @@ def report(
             *run_manifest(case),
             *reproduction(case),
             *licences(case),
-            *appendix(case),
+            *(appendix(case) if "appendix" not in without else ()),
         ),
     )
+
+
+def _left_out(without: Collection[str]) -> tuple[Text, ...]:
+    """The line of the front that names what this copy does not have."""
+    named = [title for name, title in PARTS.items() if name in without]
+    if not named:
+        return ()
+    return (Text(text=f"Left out of this copy: {', '.join(named)}. The full report has them.", style="small"),)

@@ -110,7 +110,7 @@ def assign(
             chosen = _chosen(possible, share=share, at_most=at_most, seed=seed)
         else:
             chosen = _named(possible, findings, community=community)
-        people = _people(session, community)
+        people = readers_of(session, community)
         released = _release(session, run, community=community, people=people)
         added, short = _shared_out(
             session, about, chosen, community=community, people=people, overlap=overlap, seed=seed
@@ -216,7 +216,7 @@ def drawn(seed: int, *what: str) -> str:
 # --- who ---------------------------------------------------------------------------------------
 
 
-def _people(session: Session, community: str) -> dict[str, list[str]]:
+def readers_of(session: Session, community: str) -> dict[str, list[str]]:
     """Active reviewers and stewards of the community -> languages they read."""
     rows = session.execute(
         select(Person.id, Person.reads)

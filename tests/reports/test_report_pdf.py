@@ -17,6 +17,7 @@ import report_sample as sample
 from audit.errors import AuditError
 from audit.records import Evidence, Finding, Kind, Scope, Verdict
 from reports import build_pdf
+from reports.content import PARTS
 
 pypdf = pytest.importorskip("pypdf")
 COMMAND = "plural-audit run --model imaginary-270m --languages en,sw"
@@ -247,3 +248,17 @@ def test_importing_the_package_loads_no_heavy_library():
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_a_copy_without_its_details_says_so_on_its_front_and_keeps_what_limits_the_findings(tmp_path):
+    said = {"evidence": sample.evidence(), "findings": sample.findings(), "command": COMMAND}
+    build_pdf(tmp_path / "full.pdf", **said)
+    build_pdf(tmp_path / "none.pdf", **said, without=())
+    build_pdf(tmp_path / "short.pdf", **said, without=tuple(PARTS))
+    assert (tmp_path / "full.pdf").read_bytes() == (tmp_path / "none.pdf").read_bytes()
+    full, short = (" ".join(pages(tmp_path / name)) for name in ("full.pdf", "short.pdf"))
+    assert "Left out of this copy: circuits inside the model, features inside the model, the items" in short
+    assert "Left out of this copy" not in full
+    for kept in ("Checks of the instrument", "What these findings do not mean", "Methods", "Reproduction"):
+        assert kept.lower() in short.lower(), kept
+    assert len(short) < len(full)
