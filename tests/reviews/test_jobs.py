@@ -69,9 +69,10 @@ def test_jobs_are_begun_in_the_order_in_which_they_were_asked_and_ended_once(des
     assert jobs.next_job(desk) is None
 
 
-def test_a_person_has_three_jobs_waiting_at_most_and_others_are_not_kept_from_asking(desk):
+def test_a_person_has_three_jobs_waiting_at_most_and_others_are_not_kept_from_asking(desk, clock):
     for number in range(3):
         asked(desk, number)
+    clock.forward(seconds=1)
     with pytest.raises(DeskError, match="3 of yours wait already"):
         asked(desk, 3)
     asked(desk, 3, by="bakari")

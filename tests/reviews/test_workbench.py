@@ -213,6 +213,7 @@ def test_a_desk_has_one_worker(desk, desk_url, work, tmp_path):
     assert refused == [f"{tmp_path / 'desk'}: a worker serves this desk already; end that one first"]
 
 
+@pytest.mark.parametrize("desk_url", ["sqlite"], indirect=True)  # a process of its own is slow to start
 def test_sigterm_ends_the_process_cleanly(desk, desk_url, tmp_path):
     one = jobs.ask(desk, "try", PAIR, by="amina")
     command = [sys.executable, "-m", "audit.workbench", "--folder", str(tmp_path / "desk"), "--model", ""]
