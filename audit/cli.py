@@ -95,7 +95,7 @@ Limit = Annotated[
 Circuits = Annotated[
     Depth,
     typer.Option(
-        help="Look inside the model on stereotype suites: none; screened (every node estimated, the best and a random "
+        help="Look inside the model on stereotype suites: none; screened (in languages it reads, every node estimated, the best and a random "
         "sample patched); exact (every node patched: slower, no estimate left)."
     ),
 ]
