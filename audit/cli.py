@@ -95,8 +95,8 @@ Limit = Annotated[
 Circuits = Annotated[
     Depth,
     typer.Option(
-        help="Look inside the model on stereotype suites: none; screened (in languages it reads, every node estimated, the best and a random "
-        "sample patched); exact (every node patched: slower, no estimate left)."
+        help="Look inside the model on stereotype suites: none; screened (in languages that it reads, every node "
+        "estimated, the best and a random sample patched); exact (every node patched, in every language: slower)."
     ),
 ]
 Sae = Annotated[
