@@ -97,11 +97,11 @@ def read_oidc(file: Path) -> dict[str, Any]:
     try:
         content: Mapping[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{file}: cannot be read as TOML ({error}); see docs/app.md for an example") from None
+        raise UsageError(f"{file}: cannot be read as TOML ({error}); see docs/desk-deployment.md for an example") from None
     auth = content.get("auth")
     missing = [name for name in OIDC_NEEDS if not isinstance(auth, dict) or not auth.get(name)]
     if missing:
-        raise UsageError(f"{file}: [auth] lacks {', '.join(missing)}; see docs/app.md for an example")
+        raise UsageError(f"{file}: [auth] lacks {', '.join(missing)}; see docs/desk-deployment.md for an example")
     return dict(auth)
 
 

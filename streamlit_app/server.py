@@ -146,6 +146,7 @@ class Guard:
                 headers.setdefault("Content-Security-Policy", OF_PAGES)
                 if self.desk.settings.secure:
                     headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+                    message["headers"] = [_over_https_only(*header) for header in message["headers"]]
             await send(message)
 
         return sending
@@ -453,6 +454,12 @@ class Routes:
             self.desk.settings.cookie, secure=self.desk.settings.secure, httponly=True, samesite="lax"
         )
         return response
+
+
+def _over_https_only(name: bytes, value: bytes) -> tuple[bytes, bytes]:
+    """A header; a cookie, also one of Streamlit's, which does not see the proxy's TLS, is sent over https only."""
+    cookie = name.lower() == b"set-cookie" and b"; secure" not in value.lower()
+    return name, value + b"; Secure" if cookie else value
 
 
 def inside(target: str) -> str:

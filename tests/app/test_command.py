@@ -39,7 +39,7 @@ def test_a_whole_auth_table_is_read(tmp_path):
 @pytest.mark.parametrize("left_out", WHOLE)
 def test_what_an_auth_table_lacks_is_named(tmp_path, left_out):
     rest = {name: value for name, value in WHOLE.items() if name != left_out}
-    with pytest.raises(UsageError, match=rf"\[auth\] lacks {left_out}; see docs/app.md"):
+    with pytest.raises(UsageError, match=rf"\[auth\] lacks {left_out}; see docs/desk-deployment.md"):
         read_oidc(written(tmp_path, **rest))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
@@ -54,6 +55,21 @@ def test_over_https_cookies_are_secure_and_bound_to_the_host(desk, amina):
         cookie = next(line for line in cookies if line.startswith("__Host-desk="))
         assert {"Secure", "HttpOnly", "Path=/"} <= set(cookie.split("; "))
         assert client.get("/healthz").headers["strict-transport-security"] == "max-age=31536000"
+
+
+def test_over_https_a_cookie_that_streamlit_sets_is_secure_too(desk):
+    async def streamlit(scope, receive, send):
+        answer = PlainTextResponse("")
+        answer.set_cookie("_streamlit_user", "somebody")
+        answer.set_cookie("kept", "1", secure=True)
+        await answer(scope, receive, send)
+
+    for public, secure in (("https://desk.example.org", True), ("", False)):
+        settings = Settings(database="", folder=desk.settings.folder, runs=desk.settings.runs, public_url=public)
+        with TestClient(server.Guard(streamlit, desk=Desk(settings=settings, db=desk.db))) as client:
+            first, kept = client.get("/_stcore/health").headers.get_list("set-cookie")
+        assert ("; Secure" in first) is secure
+        assert kept.count("Secure") == 1
 
 
 def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(client, amina):
