@@ -260,18 +260,22 @@ def report_of(path: Path, db: Database, asked: Mapping[str, Any]) -> int:
     `asked` holds the run; besides "judgements", false for a copy without them, and "without", parts to leave out.
 
     Raises:
+        DeskError: there is no such part to leave out.
         RunError: the run folder is not where it was, or was changed.
         ResourceError: the report libraries are not installed, or a text cannot be drawn.
     """
     from reports import build_pdf
+    from reports.content import PARTS
 
+    without = tuple(map(str, asked.get("without", ())))
+    if unknown := [part for part in without if part not in PARTS]:
+        raise DeskError(f"report: has no part {unknown[0]!r}; leave out some of {', '.join(PARTS)}")
     with db.read() as session:
         run = RunFolder(Path(run_of(session, asked["run"]).folder))
     evidence, findings = run.read_evidence(), read_findings(run)
     judgements = judgements_of(db, asked["run"], by=None)
     command = command_of(evidence.manifest)
     told = judgements if asked.get("judgements", True) else None
-    without = tuple(map(str, asked.get("without", ())))
     build_pdf(path, evidence=evidence, findings=findings, command=command, judgements=told, without=without)
     return judgements.as_of
 

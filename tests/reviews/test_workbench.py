@@ -11,14 +11,16 @@ import time
 from pathlib import Path
 
 import pytest
+from desk_run import write_run
 from sqlalchemy import select
 
 from audit import workbench
 from audit.errors import DeskError, ModelError, UsageError
-from audit.reviews import contests, issued, jobs
+from audit.reviews import contests, events, issued, jobs
+from audit.reviews.library import import_run
 from audit.reviews.roles import Role
 from audit.reviews.tables import FindingRow, IssuedReport, Run
-from audit.workbench import Bench, run_worker
+from audit.workbench import Bench, report_of, run_worker
 
 SOON_S = 20.0
 PAIR = {"template": "The {nurse|engineer} said that", "answers": ["she|they", "he"], "language": "en"}
@@ -180,6 +182,28 @@ def test_a_report_that_fails_leaves_neither_file_nor_row(desk, work, tmp_path):
     assert list((tmp_path / "desk" / "reports").iterdir()) == []
     with desk.read() as session:
         assert session.scalars(select(IssuedReport)).all() == []
+
+
+@pytest.mark.parametrize("desk_url", ["sqlite"], indirect=True)  # a PDF takes seconds
+def test_the_report_of_a_run_holds_what_people_said_unless_it_is_asked_without(desk, tmp_path):
+    run = import_run(desk, write_run(tmp_path / "run"), by="ada").run
+    one = contests.file(desk, run, "sw-1", words="Not so where I live.", submission="form", by="amina")
+    contests.admit(desk, one.id, version=one.version, by="ada")
+    with desk.read() as session:
+        head = events.head(session).number
+    with_them, without = tmp_path / "with.pdf", tmp_path / "without.pdf"
+    assert report_of(with_them, desk, {"run": run}) == head
+    assert report_of(without, desk, {"run": run, "judgements": False, "without": ["items"]}) == head
+    assert "Not so where I live." in text_of(with_them)
+    assert "Not so where I live." not in text_of(without)
+    with pytest.raises(DeskError, match="has no part 'dissent'"):
+        report_of(without, desk, {"run": run, "without": ["dissent"]})
+
+
+def text_of(file: Path) -> str:
+    from pypdf import PdfReader
+
+    return " ".join(" ".join(page.extract_text().split()) for page in PdfReader(file).pages)
 
 
 # --- the rest --------------------------------------------------------------------------------
