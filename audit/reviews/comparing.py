@@ -6,22 +6,19 @@ other are no test, since both runs asked much the same items and their errors go
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from audit.errors import DeskError
-from audit.findings import from_json
 from audit.records import Finding
 from audit.reviews.database import Database
-from audit.reviews.library import GONE, PER_PAGE_MOST, run_of
+from audit.reviews.library import GONE, PER_PAGE_MOST, read_findings, run_of
 from audit.reviews.roles import Action, permitted
 from audit.reviews.tables import FindingRow
 
@@ -117,8 +114,8 @@ def compare(
         pages = max(1, math.ceil(len(wanted) / per_page))
         page = min(page, pages)
         shown = wanted[(page - 1) * per_page : page * per_page]
-        left = _findings(session, first, [a[key].id for key in shown if key in a])
-        right = _findings(session, second, [b[key].id for key in shown if key in b])
+        left = read_findings(session, first, [a[key].id for key in shown if key in a])
+        right = read_findings(session, second, [b[key].id for key in shown if key in b])
         counts = Counter(kinds.values())
         every = dict.fromkeys([*a, *b])
         return Comparison(
@@ -163,12 +160,6 @@ def _entries(session: Session, run: str) -> dict[_Key, _Entry]:
         seen[key] += 1
         entries[(*key, str(seen[key]))] = _Entry(id_, verdict)
     return entries
-
-
-def _findings(session: Session, run: str, ids: list[str]) -> dict[str, Finding]:
-    chosen = select(FindingRow.content).where(FindingRow.run_id == run, FindingRow.id.in_(ids))
-    contents: list[Any] = [*session.scalars(chosen)]
-    return {one.id: one for one in from_json(json.dumps(contents))}
 
 
 def _compared(first: Finding | None, second: Finding | None) -> Compared:

@@ -38,6 +38,7 @@ GONE = -1  # the place of a finding that its run no longer has
 OVERLAP = 3  # people of a community asked about each finding, so that they may disagree
 SHOWN_ITEMS = 12
 PER_PAGE_MOST = 200
+MOST_AT_ONCE = 1000  # ids in one query
 
 
 # --- bringing a run in -------------------------------------------------------------------------
@@ -508,6 +509,30 @@ def finding(db: Database, run: str, id_: str, *, by: str) -> FindingView:
     with db.read() as session:
         permitted(session, by, Action.READ_FINDINGS)
         return view_of(session, run, id_, reader=by)
+
+
+def findings(db: Database, run: str, ids: Iterable[str], *, by: str) -> dict[str, Finding]:
+    """Several findings of a run by id, those that it has.
+
+    Raises:
+        DeskError: no such run here.
+        NotAllowedError: `by` may not read findings.
+    """
+    with db.read() as session:
+        permitted(session, by, Action.READ_FINDINGS)
+        run_of(session, run)
+        return read_findings(session, run, ids)
+
+
+def read_findings(session: Session, run: str, ids: Iterable[str]) -> dict[str, Finding]:
+    """As `findings`, for whoever has asked already whether it is allowed."""
+    wanted, contents = list(ids), []
+    for start in range(0, len(wanted), MOST_AT_ONCE):
+        chosen = select(FindingRow.content).where(
+            FindingRow.run_id == run, FindingRow.id.in_(wanted[start : start + MOST_AT_ONCE]), FindingRow.place != GONE
+        )
+        contents += session.scalars(chosen).all()
+    return {one.id: one for one in from_json(json.dumps(contents))}
 
 
 def evidence_of(db: Database, run: str, *, by: str) -> Evidence:

@@ -371,3 +371,14 @@ def test_evidence_is_read_once_for_all_who_ask(desk, run):
     first = library.evidence_of(desk, run, by="amina")
     assert first.manifest.run_id == run
     assert library.evidence_of(desk, run, by="ada") is first
+
+
+def test_several_findings_are_read_at_once_and_those_that_are_not_there_are_left_out(db, run, person):
+    person("ada", Role.AUDITOR)
+    found = library.findings(db, run, ["sw-2", "gone", "en-1"], by="ada")
+    assert {id_: one.sentence for id_, one in found.items()} == {
+        one.id: one.sentence for one in FINDINGS if one.id in ("sw-2", "en-1")
+    }
+    assert library.findings(db, run, (), by="ada") == {}
+    with pytest.raises(NotAllowedError):
+        library.findings(db, run, ["sw-2"], by="nobody")
