@@ -66,8 +66,8 @@ def test_over_https_a_cookie_that_streamlit_sets_is_secure_too(desk):
 
     for public, secure in (("https://desk.example.org", True), ("", False)):
         settings = Settings(database="", folder=desk.settings.folder, runs=desk.settings.runs, public_url=public)
-        with TestClient(server.Guard(streamlit, desk=Desk(settings=settings, db=desk.db))) as client:
-            first, kept = client.get("/_stcore/health").headers.get_list("set-cookie")
+        client = TestClient(server.Guard(streamlit, desk=Desk(settings=settings, db=desk.db)))
+        first, kept = client.get("/_stcore/health").headers.get_list("set-cookie")
         assert ("; Secure" in first) is secure
         assert kept.count("Secure") == 1
 
