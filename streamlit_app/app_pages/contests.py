@@ -334,9 +334,9 @@ def take(one: ContestView, step: Step, reasons: str) -> None:
 
 def _moves(one: ContestView, reasons: str) -> dict[Step, Callable[..., ContestView]]:
     """The library's function for each step."""
-    judge = contests.decide_appeal if one.state is State.APPEALED else contests.decide
+    judge: Callable[..., ContestView] = contests.decide_appeal if one.state is State.APPEALED else contests.decide
     verdicts = (Step.UPHOLD, Step.UPHOLD_IN_PART, Step.REJECT)
-    simple = {
+    simple: dict[Step, Callable[..., ContestView]] = {
         Step.ADMIT: contests.admit,
         Step.REFUSE: contests.refuse,
         Step.ANSWER: contests.answer,
@@ -393,7 +393,7 @@ def put_filing_form(run: str, finding: str, me: Actor) -> None:
         community = st.radio(
             _("In whose name?"),
             ["", *me.communities()],
-            format_func=lambda one: in_label(names.get(one, one)) if one else _("My own"),
+            format_func=lambda one: in_label(names.get(one) or one) if one else _("My own"),
             key=f"{prefix}:community",
             help=_("In the name of a community: nobody who belongs to it decides the contest."),
         )

@@ -1,0 +1,273 @@
+"""A proposed pair on a page: its two sentences, what the linter says of it, and what a model makes of it, live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import streamlit as st
+from markupsafe import Markup, escape
+
+from audit.errors import AuditError, DeskError, UsageError
+from audit.reviews import jobs, proposals
+from audit.reviews.jobs import JobView
+from audit.reviews.library import Answer, Prompt
+from audit.reviews.proposals import PairText, ProposalView
+from audit.suites.files import NOTE, Problem
+from audit.suites.pair_text import parse_slot
+from streamlit_app import frame, texts
+from streamlit_app.desk import desk
+from streamlit_app.prompts import answer_words, marked
+from streamlit_app.shown import bullets, english, facts, in_label, paragraph, put, said, table, words
+from streamlit_app.texts import N_, _, ngettext
+
+POLL_S = 2.0
+CHANGED = "changed"  # the words, while they were tried
+PATIENCE = timedelta(seconds=20)  # that the first in the line waits before it is said that nobody works
+
+# What each rule of the linter asks for. Its own message, in English, says where.
+RULES = {
+    "empty": N_("Something that is needed is not written yet."),
+    "length": N_("A text is too long."),
+    "line": N_("Write it on one line."),
+    "language": N_("The language is not one that you have said you read."),
+    "slot": N_("The sentence needs one place where two words are swapped: both in braces, with a bar between them."),
+    "source": N_("Say who holds that the stereotype exists: what you know it from."),
+    "space": N_("There are spaces where none belong."),
+    "nfc": N_("Some letters are written in an unusual way; type them again."),
+    "invisible": N_("There are signs that nobody can see; type the text again."),
+    "script": N_("The words are not in the script of the language."),
+    "punctuation": N_("The sentence ends in a punctuation mark, so no word can follow it."),
+    "same-answer": N_("The two answers are the same."),
+    "nested": N_("One answer begins with the other, so they cannot be told apart."),
+    "equal-sides": N_("The two words to be swapped are the same."),
+    "one-difference": N_("The two sentences differ in more than one place."),
+    "answer-in-prompt": N_("The answer stands in the sentence already."),
+    "duplicate": N_("The same is asked twice."),
+    "prompt-ends": N_("The sentence is finished; leave it open, so that the answer completes it."),
+}
+
+
+# --- the words -------------------------------------------------------------------------------
+
+
+def put_pair(pair: PairText, effect: Mapping[str, Any] | None = None) -> None:
+    """Both sentences with what the model goes on with, if that was tried; then gloss, axis, source and regions."""
+    put(pair_words(pair, effect), about(pair))
+
+
+def pair_words(pair: PairText, effect: Mapping[str, Any] | None = None) -> Markup:
+    """The two sentences, the words that are swapped on a coloured ground; the text itself where it has no slot yet."""
+    prompts = prompts_of(pair, effect)
+    if not prompts:
+        return Markup('<section class="desk-prompt"><p>{}</p></section>').format(
+            words(pair.template, language=pair.language)
+        )
+    parts = [Markup("<p>{}</p>").format(marked(one, language=pair.language)) for one in prompts]
+    if effect is None:
+        parts.append(answer_words(prompts[0].answers, language=pair.language, shares=False))
+    else:
+        parts = [
+            part + answer_words(one.answers, language=pair.language, shares=True)
+            for part, one in zip(parts, prompts, strict=True)
+        ]
+    return Markup('<section class="desk-prompt">{}</section>').format(Markup("").join(parts))
+
+
+def prompts_of(pair: PairText, effect: Mapping[str, Any] | None = None) -> tuple[Prompt, ...]:
+    """The pair as prompts of an item are shown; () where it cannot be read yet."""
+    try:
+        slot = parse_slot(pair.template)
+        answers = [proposals.answers_of(text) if text else () for text in (pair.answer_a, pair.answer_b)]
+    except UsageError:
+        return ()
+    begin = len(slot.before)
+    shares = [_shares(side["probabilities"]) for side in effect["sides"]] if effect else [(None, None)] * 2
+    return tuple(
+        Prompt(
+            context="",
+            text=text,
+            slot=(begin, begin + len(filler)),
+            answers=tuple(
+                Answer(role=role, spellings=spellings, share=share)
+                for role, spellings, share in zip("ab", answers, of_side, strict=True)
+                if spellings
+            ),
+        )
+        for text, filler, of_side in zip(slot.filled(), (slot.base, slot.counterpart), shares, strict=True)
+    )
+
+
+def _shares(probabilities: Sequence[float]) -> tuple[float | None, float | None]:
+    """Of the two answers alone, how often each; None where the model gives neither."""
+    first, second = probabilities
+    total = first + second
+    return (first / total, second / total) if total > 0 else (None, None)
+
+
+def about(pair: PairText) -> Markup:
+    """What its author says beside the sentence."""
+    rows: list[tuple[str | Markup, str | Markup]] = [(_("Language"), texts.name_of(pair.language))]
+    if pair.topic:
+        rows.append((_("About"), words(pair.topic)))
+    if pair.gloss:
+        rows.append((_("In English"), english(pair.gloss)))
+    if pair.source:
+        rows.append((_("Known from"), words(pair.source)))
+    if pair.regions:
+        rows.append((_("Where"), Markup(" · ").join(words(region) for region in pair.regions)))
+    return facts(*rows)
+
+
+# --- the linter ------------------------------------------------------------------------------
+
+
+def put_problems(problems: Iterable[Problem]) -> None:
+    """What is to be mended, what is worth a look, or that nothing is."""
+    found = list(problems)
+    hard = [one for one in found if one.severity != NOTE]
+    soft = [one for one in found if one.severity == NOTE]
+    if hard:
+        put(paragraph(_("To be mended before others get it:")), bullets(*(_problem(one) for one in hard)))
+    if soft:
+        put(paragraph(_("Worth a look:")), bullets(*(_problem(one) for one in soft)))
+    if not found:
+        put(
+            Markup('<p class="desk-text" role="status"><span aria-hidden="true">✓</span> {}</p>').format(
+                _("Nothing is to be mended: other readers can be given it.")
+            )
+        )
+
+
+def _problem(one: Problem) -> Markup:
+    rule = RULES.get(one.rule)
+    if rule is None:
+        return english(one.message)
+    return Markup('{} <span class="desk-label">{}</span>').format(_(rule), english(one.message))
+
+
+# --- live ------------------------------------------------------------------------------------
+
+
+def put_trial(view: ProposalView) -> None:
+    """What the model made of the pair; a button that asks it, and how far it has come."""
+    if view.effect is not None:
+        put_effect(view.effect)
+    if not desk().settings.model:
+        return
+    key = f"trial:{view.id}"
+    if key not in st.session_state:
+        label = _("Try it on the model") if view.effect is None else _("Try it again")
+        if st.button(label, key=f"{key}:ask", icon=":material/science:"):
+            ask(view, key)
+        return
+    watch(view.id, key)
+
+
+def ask(view: ProposalView, key: str) -> None:
+    """Ask the worker; the page then looks again every few seconds."""
+    try:
+        st.session_state[key] = jobs.try_proposal(frame.db(), view.id, by=frame.me().id)
+    except (DeskError, UsageError) as error:
+        st.error(in_label(str(error)))
+        return
+    st.rerun()
+
+
+@st.fragment(run_every=POLL_S)
+def watch(proposal: str, key: str) -> None:
+    """Where the trial is; when it is done the whole page is shown anew, since it then knows more."""
+    asked = st.session_state.get(key)
+    if asked is None:
+        return
+    try:
+        by = frame.me().id
+        found = jobs.job(frame.db(), asked, by=by)
+        if found.state in ("waiting", "running"):
+            put(Markup('<p class="desk-text" role="status">{}</p>').format(progress(found)))
+            return
+        kept = proposals.proposal(frame.db(), proposal, by=by).effect is not None
+    except AuditError as error:  # signed out meanwhile: this part runs by itself, outside of the frame
+        st.warning(in_label(str(error)))
+        return
+    del st.session_state[key]
+    st.session_state[f"{key}:ended"] = found.error or ("" if kept else CHANGED)
+    st.rerun()
+
+
+def put_ended(proposal: str) -> None:
+    """Why the last trial left nothing, said once."""
+    why = st.session_state.pop(f"trial:{proposal}:ended", "")
+    if why == CHANGED:
+        st.info(_("The words changed while they were tried. Try them again."))
+    elif why:
+        st.error(_("The model could not try this pair:"))
+        put(english(why))
+
+
+def progress(found: JobView) -> str:
+    """Where a trial is, in a sentence."""
+    if found.state == "running":
+        return _("The model is trying it. This takes from seconds to a few minutes.")
+    if found.ahead:
+        return ngettext("Waiting: {n} other job comes first.", "Waiting: {n} other jobs come first.", found.ahead)
+    if frame.db().now() - found.asked_at > PATIENCE:
+        return _(
+            "Still waiting: it seems that no worker is running beside the desk. Whoever runs the desk starts one. What "
+            "you asked for is kept."
+        )
+    return _("Waiting for the worker.")
+
+
+def put_effect(effect: Mapping[str, Any]) -> None:
+    """The sentence, of a hundred times on both sides, the parts of the model that lead, and what to know before."""
+    put(
+        paragraph(_("What the model {model} does with it:"), model=effect["model"]),
+        Markup('<p class="desk-lead">{}</p>').format(english(effect["sentence"])),
+        *(of_hundred(side, effect["answers"]) for side in effect["sides"]),
+    )
+    with st.expander(_("Before leaning on this")):
+        put(bullets(*(english(one) for one in effect["caveats"])))
+    if effect["nodes"]:
+        with st.expander(_("Which parts of the model carry it")):
+            put(nodes_table(effect))
+
+
+def of_hundred(side: Mapping[str, Any], answers: Sequence[str]) -> Markup:
+    """After one sentence: of 100 times with one of the two answers, how many with each, as bars."""
+    caption = said(_("After “{text}”, of 100 times that the model goes on with one of the two:"), text=side["text"])
+    shares = _shares(side["probabilities"])
+    if shares[0] is None:
+        return Markup("<p>{} {}</p>").format(caption, _("it gives neither any chance."))
+    first = round(100 * shares[0])
+    rows = Markup("").join(
+        Markup(
+            '<tr><th scope="row">{answer}</th><td class="desk-count">{shown}</td><td class="desk-barcell" '
+            'aria-hidden="true"><span class="desk-bar desk-{kind}" style="inline-size:{count}%"></span></td></tr>'
+        ).format(answer=words(answer), shown=texts.number(count), count=count, kind=kind)
+        for answer, count, kind in zip(answers, (first, 100 - first), ("plain", "insufficient"), strict=True)
+    )
+    return Markup('<table class="desk-bars"><caption>{}</caption><tbody>{}</tbody></table>').format(caption, rows)
+
+
+def nodes_table(effect: Mapping[str, Any]) -> Markup:
+    """The nodes that lead, each with how far it moves the odds and what share of the effect that is."""
+    rows: list[tuple[str | Markup, ...]] = [
+        (
+            english(node["node"]),
+            texts.number(node["effect"], decimals=3),
+            _("too small to be shared out") if node["share"] is None else texts.percent(node["share"]),
+        )
+        for node in effect["nodes"]
+    ]
+    note = ngettext(
+        "Each was taken from the other sentence, alone; the model has {n} such part. A minus works against the effect.",
+        "Each was taken from the other sentence, alone; the model has {n} such parts. A minus works against the "
+        "effect.",
+        effect["n_nodes"],
+    )
+    header = (_("Part (layer and head)"), _("Moves the odds by (nats)"), _("Share of the effect"))
+    return table(_("Parts of the model that lead"), header, rows) + Markup('<p class="desk-quiet">{}</p>').format(
+        escape(note)
+    )
