@@ -98,11 +98,12 @@ def read_oidc(file: Path) -> dict[str, Any]:
         content: Mapping[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{file}: cannot be read as TOML ({error}); see docs/desk-deployment.md for an example") from None
-    auth = content.get("auth")
-    missing = [name for name in OIDC_NEEDS if not isinstance(auth, dict) or not auth.get(name)]
+    found = content.get("auth")
+    auth: dict[str, Any] = found if isinstance(found, dict) else {}
+    missing = [name for name in OIDC_NEEDS if not auth.get(name)]
     if missing:
         raise UsageError(f"{file}: [auth] lacks {', '.join(missing)}; see docs/desk-deployment.md for an example")
-    return dict(auth)
+    return auth
 
 
 def _bring(runs: Path) -> None:

@@ -526,7 +526,8 @@ def findings(db: Database, run: str, ids: Iterable[str], *, by: str) -> dict[str
 
 def read_findings(session: Session, run: str, ids: Iterable[str]) -> dict[str, Finding]:
     """As `findings`, for whoever has asked already whether it is allowed."""
-    wanted, contents = list(ids), []
+    wanted = list(ids)
+    contents: list[Any] = []
     for start in range(0, len(wanted), MOST_AT_ONCE):
         chosen = select(FindingRow.content).where(
             FindingRow.run_id == run, FindingRow.id.in_(wanted[start : start + MOST_AT_ONCE]), FindingRow.place != GONE
