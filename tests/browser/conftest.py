@@ -1,7 +1,7 @@
 """A real server, a real browser: what people meet, in Debian's chromium.
 
-The desk is the command `plural-audit app` on a port of loopback, with a run of an imaginary model in Arabic and English.
-Where chromium is missing the tests are skipped, or fail if PLURAL_AUDIT_REQUIRE_BROWSER is set.
+The desk is the command `plural-audit app` on a port of loopback, with a run of an imaginary model in Arabic and
+English. Where chromium is missing the tests are skipped, or fail if PLURAL_AUDIT_REQUIRE_BROWSER is set.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browser import desks
-from browser.desks import ServedDesk, Somebody
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from audit.findings import from_json
 from audit.records import Finding
 from audit.reviews import accounts, library
 from audit.reviews.database import Database, open_database
+from browser import desks
+from browser.desks import ServedDesk, Somebody
+from streamlit_app import texts
 
 ARGUMENTS = (
     "--no-sandbox",
@@ -129,7 +130,7 @@ def community(db: Database, root: Somebody) -> str:
 
 @pytest.fixture
 def contexts(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
-    """Make a browser with cookies of its own: `contexts(served, amina)`; dialogs and errors of scripts fail the test."""
+    """Make a browser with its own cookies: `contexts(served, amina)`; dialogs and errors of scripts fail the test."""
     made: list[BrowserContext] = []
     wrong: list[str] = []
 
@@ -169,3 +170,14 @@ def settle(page: Page) -> None:
         return
     page.wait_for_selector(SETTLED, timeout=PATIENCE_MS)
     page.wait_for_selector("h1", timeout=PATIENCE_MS)
+
+
+def words_in(language: str) -> Callable[..., str]:
+    """Our own texts as the pages show them in a language."""
+    return texts.of(language).gettext
+
+
+def address(run: str, finding: str, *, page: str = "finding") -> str:
+    """Address of a finding's page."""
+    name = "id" if page == "finding" else "finding"
+    return f"/{page}?run={run}&{name}={finding}"

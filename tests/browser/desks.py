@@ -29,6 +29,8 @@ PASSWORD = "seven quiet rivers"
 START_S = 90.0  # that a desk gets to answer; a busy machine needs 20
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>[x](javascript:alert(3)) $\\frac{1}{2}$ **bold**"
 
+HOSTILE_ITEM = "gender-1"
+
 # One Arabic template a side, so that a page in English shows text of the other direction.
 ARABIC = {
     "base": "قالت الممرضة إنها",
@@ -40,10 +42,14 @@ ARABIC = {
 # --- a run -----------------------------------------------------------------------------------
 
 
-def in_arabic(evidence: Evidence) -> Evidence:
-    """The same evidence with Arabic words on the stereotype items of that language."""
+def reworded(evidence: Evidence) -> Evidence:
+    """The same evidence with Arabic words on the stereotype items of that language, and hostile ones on an English."""
 
-    def written(texts: str) -> str:
+    def hostile(texts: str) -> str:
+        entries = [{**one, "prompt": f"{HOSTILE} {one['prompt']}"} for one in json.loads(texts)]
+        return json.dumps(entries, ensure_ascii=False)
+
+    def arabic(texts: str) -> str:
         entries = [
             {**one, "prompt": ARABIC[one["context"]], "answers": {"a": [" متعبة"], "b": [" قوي"]}}
             for one in json.loads(texts)
@@ -51,14 +57,18 @@ def in_arabic(evidence: Evidence) -> Evidence:
         return json.dumps(entries, ensure_ascii=False)
 
     items = evidence.items.copy()
-    rows = (items["language"] == "ar") & (items["kind"] == "stereotype")
-    items.loc[rows, "texts"] = items.loc[rows, "texts"].map(written)
+    stereotypes = items["kind"] == "stereotype"
+    for rows, write in (
+        (stereotypes & (items["language"] == "ar"), arabic),
+        (stereotypes & (items["language"] == "en") & (items["item"] == HOSTILE_ITEM), hostile),
+    ):
+        items.loc[rows, "texts"] = items.loc[rows, "texts"].map(write)
     return replace(evidence, items=items)
 
 
 def write_run(folder: Path) -> Path:
     """A complete run in Arabic and English of an imaginary model with a planted stereotype, in `folder`."""
-    evidence = in_arabic(synthetic_evidence(seed=2, languages=("ar", "en"), stereotype_effect={"gender": 1.5}))
+    evidence = reworded(synthetic_evidence(seed=2, languages=("ar", "en"), stereotype_effect={"gender": 1.5}))
     run = RunFolder(folder / evidence.manifest.run_id)
     run.write_evidence(evidence)
     pipeline.weigh(run)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from browser import desks
-from browser.conftest import settle
 from playwright.sync_api import expect
 
 from audit.reviews import accounts
 from audit.reviews.roles import Role
+from browser import desks
+from browser.conftest import settle
 
 
 @pytest.fixture
