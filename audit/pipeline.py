@@ -10,7 +10,6 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from audit import findings as findings_of
+from audit.commands import WITH_FEATURES, command_of
 from audit.errors import DictionaryError, ModelError, ResourceError, RunError, UsageError
 from audit.progress import Reporter, Silent
 from audit.records import (
@@ -51,7 +51,6 @@ SCORING = 2
 LOOKING = 2
 SELF_TEST = 1
 FEATURES = 1
-WITH_FEATURES = (Kind.CULTURE, Kind.VALUES, Kind.DILEMMA)
 UNREAD = "the model does not read the language; --circuits exact looks all the same"
 NO_SAE = "no SAE"  # where others have a digest
 
@@ -429,26 +428,6 @@ def plan(request: Request, model: ModelRecord, suites: Sequence[Suite]) -> Manif
         versions=_versions(versions),
     )
     return replace(manifest, run_id=run_id_of(manifest))
-
-
-def command_of(manifest: Manifest) -> str:
-    """The command line that asks for the same. Local models and suites are named without their folders."""
-    model, suites = manifest.model, [suite.name for suite in manifest.suites]
-    words = ["plural-audit", "run", "--model", model.ref]
-    if set(suites) != set(list_builtin()):
-        words += [word for name in suites for word in ("--suite", name)]
-    words += ["--languages", ",".join(manifest.languages)]
-    limit = manifest.settings.get("limit")
-    words += ["--limit", str(limit)] if limit is not None else []
-    circuits = manifest.settings.get("circuits", "none")
-    words += ["--circuits", str(circuits)] if circuits != "screened" else []
-    sae = manifest.settings.get("sae", "none")
-    words += (
-        ["--sae", str(sae)] if sae != "bundled" and any(one.kind in WITH_FEATURES for one in manifest.suites) else []
-    )
-    words += ["--dtype", model.dtype] if model.dtype != "float32" else []
-    words += ["--device", model.device] if model.device != "cpu" else []
-    return shlex.join(words)
 
 
 def weighing_versions() -> dict[str, str]:

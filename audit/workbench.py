@@ -25,8 +25,9 @@ from uuid import uuid4
 
 import filelock
 
+from audit.commands import command_of
 from audit.errors import AuditError, ConflictError, DeskError, ResourceError
-from audit.pipeline import DEFAULT_MODEL, Request, command_of, prepare_model, read_findings
+from audit.pipeline import DEFAULT_MODEL, Request, prepare_model, read_findings
 from audit.progress import Silent
 from audit.records import node_name
 from audit.reviews import contests, jobs
