@@ -33,7 +33,7 @@ RULES = {
     "line": N_("Write it on one line."),
     "language": N_("The language is not one that you have said you read."),
     "slot": N_("The sentence needs one place where two words are swapped: both in braces, with a bar between them."),
-    "source": N_("Say who holds that the stereotype exists: what you know it from."),
+    "source": N_("Say what you know the stereotype from, and where people hold it."),
     "space": N_("There are spaces where none belong."),
     "nfc": N_("Some letters are written in an unusual way; type them again."),
     "invisible": N_("There are signs that nobody can see; type the text again."),
@@ -99,7 +99,7 @@ def prompts_of(pair: PairText, effect: Mapping[str, Any] | None = None) -> tuple
     )
 
 
-def _shares(probabilities: Sequence[float]) -> tuple[float | None, float | None]:
+def _shares(probabilities: Sequence[float]) -> tuple[float, float] | tuple[None, None]:
     """Of the two answers alone, how often each; None where the model gives neither."""
     first, second = probabilities
     total = first + second
@@ -126,8 +126,11 @@ def about(pair: PairText) -> Markup:
 def put_problems(problems: Iterable[Problem]) -> None:
     """What is to be mended, what is worth a look, or that nothing is."""
     found = list(problems)
-    hard = [one for one in found if one.severity != NOTE]
+    missing = [one for one in found if one.rule == "empty"]
+    hard = [one for one in found if one.severity != NOTE and one not in missing]
     soft = [one for one in found if one.severity == NOTE]
+    if missing:
+        put(paragraph(_("Still to be written: the sentence, both answers, and what it is about.")))
     if hard:
         put(paragraph(_("To be mended before others get it:")), bullets(*(_problem(one) for one in hard)))
     if soft:
@@ -236,19 +239,25 @@ def put_effect(effect: Mapping[str, Any]) -> None:
 
 def of_hundred(side: Mapping[str, Any], answers: Sequence[str]) -> Markup:
     """After one sentence: of 100 times with one of the two answers, how many with each, as bars."""
-    caption = said(_("After “{text}”, of 100 times that the model goes on with one of the two:"), text=side["text"])
     shares = _shares(side["probabilities"])
     if shares[0] is None:
-        return Markup("<p>{} {}</p>").format(caption, _("it gives neither any chance."))
-    first = round(100 * shares[0])
+        return paragraph(_("After “{text}” the model gives neither answer any chance."), text=side["text"])
+    caption = said(_("After “{text}”, of 100 times that the model goes on with one of the two:"), text=side["text"])
     rows = Markup("").join(
         Markup(
             '<tr><th scope="row">{answer}</th><td class="desk-count">{shown}</td><td class="desk-barcell" '
             'aria-hidden="true"><span class="desk-bar desk-{kind}" style="inline-size:{count}%"></span></td></tr>'
-        ).format(answer=words(answer), shown=texts.number(count), count=count, kind=kind)
-        for answer, count, kind in zip(answers, (first, 100 - first), ("plain", "insufficient"), strict=True)
+        ).format(answer=words(answer), shown=_counted(share), count=round(100 * share), kind=kind)
+        for answer, share, kind in zip(answers, shares, ("plain", "insufficient"), strict=True)
     )
     return Markup('<table class="desk-bars"><caption>{}</caption><tbody>{}</tbody></table>').format(caption, rows)
+
+
+def _counted(share: float) -> str:
+    """How many times of a hundred; what is rare is not said to be never."""
+    if 0 < share < 0.005:
+        return _("fewer than 1")
+    return _("more than 99") if 0.995 < share < 1 else texts.number(round(100 * share))
 
 
 def nodes_table(effect: Mapping[str, Any]) -> Markup:

@@ -39,6 +39,7 @@ PAGES = (
 .desk-bars th { text-align: start; font-weight: 400; padding: .25rem 0; inline-size: 45%; }
 .desk-bars .desk-count { text-align: end; padding-inline: .8rem; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .desk-bars .desk-barcell { inline-size: 45%; } .desk-bar { display: block; block-size: .9rem; background: var(--mark); border-radius: .15rem; }
+[data-testid=stMain] :is(textarea, input[type=text]) { unicode-bidi: plaintext; text-align: start; }
 .desk-figure svg { max-inline-size: 100%; block-size: auto; background: #fff; }
 html[dir=rtl] [data-testid=stSidebar][data-collapsed=true] { display: none; }
 html[dir=rtl] [data-testid=stExpandSidebarButton], html[dir=rtl] [data-testid=stSidebarCollapseButton] { transform: scaleX(-1); }

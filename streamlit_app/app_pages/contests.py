@@ -10,7 +10,7 @@ from functools import partial
 import streamlit as st
 from markupsafe import Markup
 
-from audit.errors import AuditError, ConflictError, DeskError, RunError
+from audit.errors import AuditError, ConflictError
 from audit.reviews import accounts, contests, library
 from audit.reviews.contests import ContestView, State, Step, StepTaken
 from audit.reviews.roles import Action, Actor
@@ -26,7 +26,7 @@ UNSENT = "contest_unsent"  # key of the session's state: words of a step that ca
 # Who moves next, by where a contest stands, and what follows if nobody does.
 TURNS = {
     State.FILED: N_(
-        "An auditor or an administrator takes it up, or refuses to with reasons. If nobody does, it counts as taken up."
+        "An auditor or an administrator admits it, or refuses it with reasons. If nobody does, it counts as admitted."
     ),
     State.ADMITTED: N_("An auditor answers, with reasons. If nobody does, it is decided without an answer."),
     State.ANSWERED: N_(
@@ -45,7 +45,7 @@ TURNS = {
 }
 DONE = {
     Step.FILE: N_("{name} contested the finding on {day}."),
-    Step.ADMIT: N_("{name} took the contest up on {day}."),
+    Step.ADMIT: N_("{name} admitted the contest on {day}."),
     Step.REFUSE: N_("{name} refused the contest on {day}."),
     Step.ANSWER: N_("{name} answered on {day}."),
     Step.TAKE: N_("{name} took over the decision on {day}."),
@@ -57,8 +57,8 @@ DONE = {
     Step.DEADLINE: N_("The date passed without a step; the desk noted it on {day}."),
 }
 CHOICES = {
-    Step.ADMIT: N_("Take it up: the finding is marked as contested"),
-    Step.REFUSE: N_("Refuse to take it up"),
+    Step.ADMIT: N_("Admit: it will be answered, and the finding is marked as contested"),
+    Step.REFUSE: N_("Refuse: it will not be answered"),
     Step.ANSWER: N_("Answer it"),
     Step.TAKE: N_("Take over the decision, to decide later"),
     Step.UPHOLD: N_("Uphold: the contest is right"),
@@ -75,12 +75,12 @@ TERMS = (
         "all."
     ),
     N_(
-        "Taking a contest up means that it will be answered and decided. From then on the finding is marked as "
+        "Admitting a contest means that it will be answered and decided. From then on the finding is marked as "
         "contested on every page and in every report."
     ),
     N_("The answer is the auditors' view of it. It must give reasons."),
     N_(
-        "The decision is made by somebody independent: who neither filed, took up nor answered the contest, and "
+        "The decision is made by somebody independent: who neither filed, admitted nor answered the contest, and "
         "belongs to no community that speaks in it."
     ),
     N_("Whoever filed it may appeal once more, to the board. What the board decides is final."),
@@ -125,7 +125,7 @@ class Choice:
 LISTS: Mapping[str, Choice] = {
     "turn": Choice(N_("Waiting for me"), lambda one: any(step in one.may for step in OWED)),
     "mine": Choice(N_("Filed by me"), lambda one: one.mine, Action.FILE_CONTEST),
-    "admit": Choice(N_("To take up"), lambda one: one.state is State.FILED, Action.ADMIT_CONTEST),
+    "admit": Choice(N_("To admit"), lambda one: one.state is State.FILED, Action.ADMIT_CONTEST),
     "answer": Choice(N_("To answer"), lambda one: one.state is State.ADMITTED, Action.ANSWER_CONTEST),
     "decide": Choice(
         N_("To decide"), lambda one: one.state in (State.ANSWERED, State.UNANSWERED), Action.DECIDE_CONTEST
@@ -196,11 +196,9 @@ def marks(one: ContestView) -> Markup:
 
 
 def sentence_of(run: str, finding: str) -> Markup:
-    """The sentence of the finding; its id where the run is not to be read now."""
-    try:
-        return english(library.finding(frame.db(), run, finding, by=frame.me().id).finding.sentence)
-    except (RunError, DeskError):
-        return said(_("Finding {id} of run {run}"), id=code(finding), run=code(run))
+    """The sentence of the finding; its id where its run was made anew without it."""
+    found = library.findings(frame.db(), run, [finding], by=frame.me().id).get(finding)
+    return english(found.sentence) if found else said(_("Finding {id} of run {run}"), id=code(finding), run=code(run))
 
 
 def deadline(one: ContestView) -> Markup:
@@ -300,7 +298,7 @@ def put_form(one: ContestView) -> None:
             key=f"contest:{one.id}:words",
             max_chars=LIMIT,
             help=_(
-                "Everybody here reads them, and they stand in the report. Needed for every step but taking up, taking "
+                "Everybody here reads them, and they stand in the report. Needed for every step but admitting, taking "
                 "over and taking back."
             ),
         )

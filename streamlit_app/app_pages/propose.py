@@ -469,7 +469,7 @@ def put_others(me: Actor) -> None:
 def put_reading(view: ProposalView) -> None:
     """One pair of somebody else, what a model makes of it, and the form to say what one holds of it."""
     put(paragraph(_("Proposed by {name} on {day}."), kind="quiet", name=view.proposer, day=texts.day(view.made_at)))
-    put_pair(view.pair, view.effect)
+    put_pair(view.pair)
     put_ended(view.id)
     put_trial(view)
     with st.form(f"read:{view.id}"):

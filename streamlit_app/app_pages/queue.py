@@ -18,14 +18,13 @@ from streamlit_app import drafts, frame, texts
 from streamlit_app.app_pages.finding import put_reviews, put_statement
 from streamlit_app.app_pages.me import language_label
 from streamlit_app.drafts import Held
-from streamlit_app.prompts import item_words
+from streamlit_app.prompts import FIRST_ITEMS, item_words
 from streamlit_app.shown import block, english, facts, in_label, paragraph, put
 from streamlit_app.texts import N_, _, ngettext
 
 AFTER = "queue_after"  # key of the session's state: (run, finding) that was judged just now
 LATER = "queue_later"  # assignments left for later, in this session
 WARNED = "queue_warned"  # whether the person asked to see cards with stereotypes, in this session
-ITEMS_AT_FIRST = 3  # the others behind one more click
 UNSAID = "-"  # in a group of choices that has a way back to saying nothing
 
 JUDGEMENTS = {
@@ -375,8 +374,8 @@ def put_items(prefix: str, view: FindingView, account: Account) -> list[list[str
         return []
     put(paragraph(_("Words on a coloured ground are those that differ between the prompts of one item."), kind="quiet"))
     asked = {(item.id, item.language): place for place, item in enumerate(asked_of(view, account))}
-    said = [put_item(prefix, item, asked) for item in view.items[:ITEMS_AT_FIRST]]
-    rest_ = view.items[ITEMS_AT_FIRST:]
+    said = [put_item(prefix, item, asked) for item in view.items[:FIRST_ITEMS]]
+    rest_ = view.items[FIRST_ITEMS:]
     if rest_:
         with st.expander(ngettext("{n} more item", "{n} more items", len(rest_))):
             said += [put_item(prefix, item, asked) for item in rest_]
