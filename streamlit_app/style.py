@@ -45,6 +45,7 @@ html[dir=rtl] [data-testid=stSidebar][data-collapsed=true] { display: none; }
 html[dir=rtl] [data-testid=stExpandSidebarButton], html[dir=rtl] [data-testid=stSidebarCollapseButton] { transform: scaleX(-1); }
 [data-testid=stMain] [data-testid=stPageLink] p { text-decoration: underline; }
 .desk-links a { margin-inline-end: 1rem; color: inherit; }
+.stMain:focus-visible { outline: 2px solid currentColor; outline-offset: -2px; }
 """
 )
 

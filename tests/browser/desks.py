@@ -187,6 +187,7 @@ def new_person(
     community: str = "",
     reads: Sequence[str] = ("ar", "en"),
     ui_language: str = "en",
+    shortcuts: bool = False,
     agreed: bool = True,
 ) -> Somebody:
     """Somebody who followed an invitation, filled in a profile and agreed; names are made unique."""
@@ -199,7 +200,7 @@ def new_person(
     actor = accounts.person_of(db, secret)
     assert actor is not None, "a new account is signed in"
     version = accounts.profile(db, by=actor.id).version
-    accounts.edit_profile(db, version=version, by=actor.id, reads=list(reads))
+    accounts.edit_profile(db, version=version, by=actor.id, reads=list(reads), shortcuts=shortcuts)
     if agreed and role in (Role.REVIEWER, Role.STEWARD):
         consent.give(db, by=actor.id)
     return Somebody(id=actor.id, login=login, pseudonym=pseudonym, secret=secret)
