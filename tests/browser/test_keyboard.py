@@ -53,7 +53,7 @@ def test_two_cards_are_judged_without_a_mouse(open_as, db, root, community, run_
     settle(page)
     cards = Cards(page)
     warning = page.get_by_role("button", name="Show such cards in this session")
-    for number in (1, 2):
+    for _card in (1, 2):
         if warning.is_visible():
             tab_to(page, "Show such cards in this session")
             page.keyboard.press("Enter")
