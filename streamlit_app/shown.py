@@ -58,8 +58,9 @@ def said(sentence: str, **values: object) -> Markup:
 
 
 def put(*parts: Markup) -> None:
-    """Put HTML of ours on the page."""
-    st.html(str(Markup("").join(parts)))
+    """Put HTML of ours on the page, if there is any."""
+    if html := str(Markup("").join(parts)):
+        st.html(html)
 
 
 def paragraph(sentence: str, *, kind: str = "", **values: object) -> Markup:

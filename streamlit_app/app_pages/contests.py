@@ -21,7 +21,7 @@ from streamlit_app.shown import badge, block, code, english, in_label, paragraph
 from streamlit_app.texts import N_, _, ngettext
 
 PER_PAGE = 20
-UNSENT = "contest_unsent"  # key of the session's state: words of a step that came too late, so that they are not lost
+UNSENT = "contest_unsent"  # key of the session's state: by contest, words of a step that came too late
 
 # Who moves next, by where a contest stands, and what follows if nobody does.
 TURNS = {
@@ -211,6 +211,8 @@ def deadline(one: ContestView) -> Markup:
 def until(due: datetime, *, now: datetime) -> str:
     """A date that comes or has passed, with how far it is away."""
     day, days = texts.day(due), (due.date() - now.date()).days
+    if due < now and days == 0:
+        return _("The next step was due earlier today, {day}.", day=day)
     if due < now:
         return ngettext(
             "The next step was due on {day}, {n} day ago.",
@@ -250,9 +252,9 @@ def put_contest(id_: str) -> None:
         put(paragraph(_(TURNS[one.state])), deadline(one))
         if one.handler and one.state in (State.ANSWERED, State.UNANSWERED):
             put(paragraph(_("{name} has taken over the decision."), name=one.handler))
-    put_unsent(one)
+    moved = has_moved(one)
     if one.may:
-        put_form(one)
+        put_form(one, moved=moved)
 
 
 def step_words(step: StepTaken) -> Markup:
@@ -269,20 +271,33 @@ def step_words(step: StepTaken) -> Markup:
     )
 
 
-def put_unsent(one: ContestView) -> None:
-    """Words of this person that came too late for the step they were written for."""
-    unsent = st.session_state.get(UNSENT, {}).get(one.id)
-    if unsent:
+def has_moved(one: ContestView) -> bool:
+    """Whether the contest has changed since this person saw it; then nothing is sent, and what was written is shown.
+
+    A step is for the contest as its author saw it, so what was seen is remembered here, not read anew with the click.
+    """
+    prefix, unsent = f"contest:{one.id}", st.session_state.setdefault(UNSENT, {})
+    moved = bool(st.session_state.get(f"{prefix}:seen", one.version) != one.version)
+    st.session_state[f"{prefix}:seen"] = one.version
+    if moved:
+        st.session_state.pop(f"{prefix}:step", None)
+        if written := st.session_state.get(f"{prefix}:words"):
+            unsent[one.id] = written
         st.warning(
             _(
-                "Somebody else, or another tab of yours, was faster. What you wrote was not sent; it is kept here, and "
-                "the contest above is as it stands now."
+                "Somebody else, or another tab of yours, was faster. Nothing of yours was sent; the contest above is "
+                "as it stands now."
             )
         )
-        put(block(unsent))
+    if one.id in unsent:
+        put(paragraph(_("What you had written and not sent:")), block(unsent[one.id]))
+        if st.button(_("I do not need it any more"), key=f"{prefix}:forget"):
+            del unsent[one.id]
+            st.rerun()
+    return moved
 
 
-def put_form(one: ContestView) -> None:
+def put_form(one: ContestView, *, moved: bool) -> None:
     """The steps this person may take now, and the reasons for one of them."""
     frame.section(_("What you can do"))
     with st.form(f"contest:{one.id}"):
@@ -291,7 +306,7 @@ def put_form(one: ContestView) -> None:
             list(one.may),
             index=0 if len(one.may) == 1 else None,
             format_func=lambda step: _(CHOICES[step]),
-            key=f"contest:{one.id}:{one.version}:step",
+            key=f"contest:{one.id}:step",
         )
         reasons = st.text_area(
             _("Reasons, in any language"),
@@ -303,7 +318,7 @@ def put_form(one: ContestView) -> None:
             ),
         )
         sent = st.form_submit_button(_("Take this step"), type="primary")
-    if not sent:
+    if not sent or moved:
         return
     if step is None:
         st.warning(_("Choose a step."))
@@ -314,17 +329,15 @@ def put_form(one: ContestView) -> None:
 
 
 def take(one: ContestView, step: Step, reasons: str) -> None:
-    """Take the step; if the contest moved meanwhile, nothing is written and the words are kept for their author."""
-    unsent = st.session_state.setdefault(UNSENT, {})
+    """Take the step; if the contest moves in this moment, nothing is written and the page is shown anew."""
     try:
         _moves(one, reasons)[step](version=one.version, by=frame.me().id)
     except ConflictError:
-        unsent[one.id] = reasons
         st.rerun()
     except AuditError as error:
         st.error(in_label(str(error)))
         return
-    unsent.pop(one.id, None)
+    st.session_state[UNSENT].pop(one.id, None)
     drafts.forget(f"contest:{one.id}")
     st.toast(_("Done."))
     st.rerun()

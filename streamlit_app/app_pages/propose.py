@@ -470,6 +470,10 @@ def put_reading(view: ProposalView) -> None:
     """One pair of somebody else, what a model makes of it, and the form to say what one holds of it."""
     put(paragraph(_("Proposed by {name} on {day}."), kind="quiet", name=view.proposer, day=texts.day(view.made_at)))
     put_pair(view.pair)
+    changed = st.session_state.get(f"read:{view.id}:seen", view.pair) != view.pair  # a judgement is of words one saw
+    st.session_state[f"read:{view.id}:seen"] = view.pair
+    if changed:
+        st.warning(_("The author has changed this pair since you opened it. Read it again; nothing was sent."))
     put_ended(view.id)
     put_trial(view)
     with st.form(f"read:{view.id}"):
@@ -487,7 +491,7 @@ def put_reading(view: ProposalView) -> None:
             help=_("Needed to ask for a change or to refuse: the author reads it and can answer."),
         )
         sent = st.form_submit_button(_("Say it"), type="primary")
-    if not sent:
+    if not sent or changed:
         return
     if judgement is None:
         st.warning(_("Choose one of the three."))

@@ -23,6 +23,7 @@ from streamlit_app.shown import block, english, facts, in_label, paragraph, put
 from streamlit_app.texts import N_, _, ngettext
 
 AFTER = "queue_after"  # key of the session's state: (run, finding) that was judged just now
+OPEN = "queue_open"  # (assignment, run, finding) of the form on this page
 LATER = "queue_later"  # assignments left for later, in this session
 WARNED = "queue_warned"  # whether the person asked to see cards with stereotypes, in this session
 UNSAID = "-"  # in a group of choices that has a way back to saying nothing
@@ -56,6 +57,7 @@ SKIPS = {
     "not for me": N_("It is not for me to judge"),
     "other": N_("Another reason"),
 }
+SAID = ("judgement", "severity", "prevalence", "comment", "comment_language")
 EMPTY: Mapping[str, Any] = {
     "judgement": None,
     "severity": None,
@@ -77,6 +79,9 @@ def page() -> None:
         return
     if (just := st.session_state.get(AFTER)) and judging.own_reviews(frame.db(), *just, by=me.id):
         after(library.finding(frame.db(), *just, by=me.id), account)
+        return
+    if (begun := st.session_state.get(OPEN)) and judging.own_reviews(frame.db(), *begun[1:], by=me.id):
+        overtaken(*begun)
         return
     waiting = judging.queue(frame.db(), by=me.id)
     if not waiting.agreed:
@@ -179,6 +184,7 @@ def put_warning() -> None:
 def judge(card: Card, account: Account) -> None:
     """The form of a card, saved as a draft at each change."""
     prefix = f"card:{card.assignment}"
+    st.session_state[OPEN] = (card.assignment, card.view.run, card.view.finding.id)
     form = drafts.held(prefix)
     begin(form, prefix, card, account)
     content = put_questions(prefix, card.view, account)
@@ -239,6 +245,7 @@ def send_card(said: Judgement, form: Held, card: Card, account: Account) -> None
         del st.session_state[AFTER]
         raise
     drafts.forget(f"card:{card.assignment}")
+    st.session_state.pop(OPEN, None)
     st.query_params.clear()
     st.rerun()
 
@@ -468,6 +475,18 @@ def after(view: FindingView, account: Account) -> None:
         st.rerun()
     put_reviews(view)
     frame.link("finding", _("Open the finding"), icon=":material/article:", run=view.run, id=view.finding.id)
+
+
+def overtaken(assignment: str, run: str, finding: str) -> None:
+    """Another tab has judged the card that this one had begun: what stands here is shown once more, to be kept."""
+    prefix = f"card:{assignment}"
+    st.warning(_("You have judged this finding in another tab. What stood on this page was not sent; here it is."))
+    put(told({**EMPTY, **{name: st.session_state.get(f"{prefix}:{name}") or EMPTY[name] for name in SAID}}))
+    if st.button(_("Next card"), type="primary"):
+        drafts.forget(prefix)
+        del st.session_state[OPEN]
+        st.rerun()
+    frame.link("queue", _("Change my judgement"), run=run, finding=finding)
 
 
 def change(view: FindingView, own: tuple[judging.OwnReview, ...], account: Account) -> None:

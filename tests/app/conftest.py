@@ -188,3 +188,8 @@ def words_of(test: AppTest) -> str:
 def everything(test: AppTest) -> list[Any]:
     """Every element of the page's main part, in order."""
     return [node for node in test.main if not hasattr(node, "children")]
+
+
+def html_of(test: AppTest) -> str:
+    """Our HTML on the page, as it is sent."""
+    return "\n".join(str(element.value) for element in everything(test) if element.type == "html")
