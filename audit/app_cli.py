@@ -97,7 +97,9 @@ def read_oidc(file: Path) -> dict[str, Any]:
     try:
         content: Mapping[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UsageError(f"{file}: cannot be read as TOML ({error}); see docs/desk-deployment.md for an example") from None
+        raise UsageError(
+            f"{file}: cannot be read as TOML ({error}); see docs/desk-deployment.md for an example"
+        ) from None
     found = content.get("auth")
     auth: dict[str, Any] = found if isinstance(found, dict) else {}
     missing = [name for name in OIDC_NEEDS if not auth.get(name)]
@@ -152,7 +154,8 @@ def _nothing() -> Iterator[None]:
 @contextmanager
 def _worker(database: str, folder: Path, *, model: str) -> Iterator[None]:
     """The worker as a process of its own, ended with the app; the URL goes by the environment, not the command line."""
-    command = [sys.executable, "-m", "audit.workbench", "--folder", str(folder), "--model", model, "--with-parent"]
+    command = [sys.executable, "-m", "audit.workbench", "--folder", str(folder), "--model", model]
+    command += ["--with-parent", str(os.getpid())]
     process = subprocess.Popen(  # noqa: S603 - our own module
         command, env={**os.environ, "PLURAL_AUDIT_DB": database}, start_new_session=True
     )

@@ -290,14 +290,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--db", default=os.environ.get("PLURAL_AUDIT_DB", ""), help="URL; or in $PLURAL_AUDIT_DB")
     parser.add_argument("--folder", type=Path, required=True, help="folder of the desk, where reports go")
     parser.add_argument("--model", default=DEFAULT_MODEL, help='on which pairs are tried; "" for none')
-    parser.add_argument("--with-parent", action="store_true", help="end when the process that started it has ended")
+    parser.add_argument(
+        "--with-parent", type=int, metavar="PID", help="end when this process, which started it, has ended"
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
-    if options.with_parent:
-        threading.Thread(target=_stop_without, args=(os.getppid(), stop), daemon=True).start()
+    if options.with_parent:  # told, not looked up: it may have ended before we got here
+        threading.Thread(target=_stop_without, args=(options.with_parent, stop), daemon=True).start()
     try:
         run_worker(options.db, folder=options.folder, model=options.model, stop=stop)
     except AuditError as error:
@@ -308,9 +310,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _stop_without(parent: int, stop: threading.Event) -> None:
     """A worker whose app was killed must not keep its model in memory for ever."""
-    while not stop.wait(PAUSE_S):
-        if os.getppid() != parent:
-            stop.set()
+    while os.getppid() == parent:
+        if stop.wait(PAUSE_S):
+            return
+    stop.set()
 
 
 if __name__ == "__main__":

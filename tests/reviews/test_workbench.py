@@ -254,6 +254,12 @@ def test_sigterm_ends_the_process_cleanly(desk, desk_url, tmp_path):
     assert jobs.job(desk, one, by="amina").state == "failed"  # no model: but it was the worker that said so
 
 
+def test_a_worker_whose_app_ended_before_it_was_up_ends_too():
+    stop = threading.Event()
+    workbench._stop_without(os.getpid(), stop)  # not our parent, as one that has ended is not
+    assert stop.is_set()
+
+
 def test_a_database_that_cannot_be_opened_is_said_in_one_line(tmp_path, capsys):
     assert workbench.main(["--db", "mysql://x/y", "--folder", str(tmp_path)]) == DeskError.exit_code
     assert capsys.readouterr().err.count("\n") == 1
