@@ -11,11 +11,11 @@ from audit.measures.dissent import Difference, MinorityReport, Words, difference
 from audit.measures.people import CANNOT_SAY, JUDGEMENT, NOT_SAID, SEVERITY, distributions, is_together, prevalence
 from audit.records import Finding, Judgements, Undefined
 from streamlit_app import figures, frame, people_pictures, texts
-from streamlit_app.app_pages.finding import JUDGEMENTS
+from streamlit_app.app_pages.finding import JUDGEMENTS, SEVERITIES
 from streamlit_app.shown import badge, block, english, paragraph, put, said, table, words
 from streamlit_app.texts import N_, _, ngettext
 
-PER_PAGE = 10
+PER_PAGE = 5
 MOST_WORDS = 12  # comments of one side that are shown; the others stand on the finding's page
 SAID = (*reversed(JUDGEMENT.values), CANNOT_SAY)
 EXISTS = {
@@ -72,7 +72,12 @@ def put_dissent(told: Judgements, spoken_of: Mapping[str, Finding], *, run: str)
 
 
 def _put_report(
-    told: Judgements, report: MinorityReport, finding: Finding, counted: Sequence[Mapping[Hashable, object]], *, run: str
+    told: Judgements,
+    report: MinorityReport,
+    finding: Finding,
+    counted: Sequence[Mapping[Hashable, object]],
+    *,
+    run: str,
 ) -> None:
     marks = [badge(_("A community differs"))] if report.communities else []
     put(
@@ -80,6 +85,8 @@ def _put_report(
         *(paragraph_of(told, one) for one in report.communities),
         _counts(told, counted),
     )
+    with st.expander(_("How much harm people see in it")):
+        put(_severity(told, counted))
     left, right = st.columns(2)
     with left:
         put(_side(told, _("Who differs"), report.dissenting))
@@ -105,26 +112,28 @@ def paragraph_of(told: Judgements, one: Difference) -> Markup:
 
 
 def _counts(told: Judgements, counted: Sequence[Mapping[Hashable, object]]) -> Markup:
-    """Counts by community, with a bar of the same numbers; then how severe they find it."""
+    """Counts by community, with a bar of the same numbers."""
     rows: list[tuple[str | Markup, ...]] = []
     for row in counted:
         counts = {name: int(str(row[name])) for name in SAID}
-        severe = " · ".join(texts.number(int(str(row[f"severity {value}"]))) for value in (*SEVERITY.values, NOT_SAID))
-        rows.append(
-            (
-                group_name(told, str(row["community"])),
-                *(texts.number(counts[name]) for name in SAID),
-                people_pictures.stacked(counts),
-                Markup('<bdi dir="ltr">{}</bdi>').format(severe),
-            )
-        )
-    header = (
-        _("Community"),
-        *(_(JUDGEMENTS[name]) for name in SAID),
-        _("The same as a bar"),
-        _("Severity: people who said 0 · 1 · 2 · 3 · 4 · nothing"),
-    )
+        community = group_name(told, str(row["community"]))
+        rows.append((community, *(texts.number(n) for n in counts.values()), people_pictures.stacked(counts)))
+    header = (_("Community"), *(_(JUDGEMENTS[name]) for name in SAID), _("The same as a bar"))
     return table(_("Judgements now, by community"), header, rows)
+
+
+def _severity(told: Judgements, counted: Sequence[Mapping[Hashable, object]]) -> Markup:
+    """How many of each community find it how harmful."""
+    values = (*SEVERITY.values, NOT_SAID)
+    rows: list[tuple[str | Markup, ...]] = [
+        (
+            group_name(told, str(row["community"])),
+            *(texts.number(int(str(row[f"severity {value}"]))) for value in values),
+        )
+        for row in counted
+    ]
+    header = (_("Community"), *(_(word) for word in SEVERITIES), _("not said"))
+    return table(_("How much harm people see in it now, by community"), header, rows)
 
 
 def _side(told: Judgements, title: str, spoken: Sequence[Words]) -> Markup:

@@ -20,9 +20,9 @@ def with_interval(result: Estimate | Undefined, *, decimals: int = DECIMALS) -> 
 
 
 def bounds(result: Estimate, *, decimals: int = DECIMALS) -> dict[str, str]:
-    """What fills {value}, {low} and {high}."""
+    """What fills {value}, {low} and {high}. Adding 0.0 turns what was rounded to −0 into 0."""
     named = {"value": result.value, "low": result.low, "high": result.high}
-    return {name: texts.number(number, decimals=decimals) for name, number in named.items()}
+    return {name: texts.number(round(number, decimals) + 0.0, decimals=decimals) for name, number in named.items()}
 
 
 def share(result: Estimate) -> Markup:

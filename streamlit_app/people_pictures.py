@@ -34,7 +34,7 @@ MARKS = (
     ("#22272E", "cross"),
     ("#9A5B13", "triangle-down"),
 )
-LONGEST = 34  # characters of a label
+LONGEST = 44  # characters of a label
 
 
 def agreement_chart(rows: Sequence[tuple[str | Markup, Agreement]]) -> tuple[Any, str] | None:
@@ -57,7 +57,7 @@ def agreement_chart(rows: Sequence[tuple[str | Markup, Agreement]]) -> tuple[Any
     scale = alt.Scale(domain=[max(-1.0, min(0.0, float(data["low"].min())) - 0.04), 1.0], nice=False, zero=False)
     axis = alt.Axis(tickCount=6, grid=True, domain=False, ticks=False, labelPadding=4)
     names = list(dict.fromkeys(data["label"]))
-    y = alt.Y("label:N", sort=names, title=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=300))
+    y = alt.Y("label:N", sort=names, title=None, axis=alt.Axis(ticks=False, domain=False, labelLimit=340))
     colour = alt.condition("datum.between", alt.value(BETWEEN), alt.value(WITHIN))
     fill = alt.condition("datum.between", alt.value("#FFFFFF"), alt.value(WITHIN))
     x = alt.X("value:Q", scale=scale, axis=axis, title=None)

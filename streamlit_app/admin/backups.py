@@ -35,7 +35,7 @@ def put_backups() -> None:
     )
     for what, command in COMMANDS:
         put(paragraph(_(what)))
-        st.code(command, language="bash", wrap_lines=True)
+        st.code(command, language=None, wrap_lines=True)
     put(
         paragraph(
             _(

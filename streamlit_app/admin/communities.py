@@ -37,7 +37,7 @@ def _list(known: tuple[CommunityRecord, ...]) -> Markup:
         (
             words(one.name),
             code(one.id),
-            ", ".join(texts.name_of(language) for language in one.languages),
+            texts.listed([texts.name_of(language) for language in one.languages]),
             Markup(", ").join(words(region) for region in one.regions) or "–",
         )
         for one in known

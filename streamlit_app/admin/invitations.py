@@ -60,7 +60,7 @@ def _form() -> None:
         )
         community = st.selectbox(
             _("Community"),
-            ["", *names] if everywhere else list(names),
+            [*names, ""] if everywhere else list(names),
             format_func=lambda id_: text_of(names[id_]) if id_ else _("none"),
             help=_("Reviewers and stewards are so in a community; the other roles hold everywhere."),
         )

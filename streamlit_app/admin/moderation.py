@@ -30,7 +30,12 @@ def put_moderation() -> None:
     run = choose_run("moderate_run")
     if run is None or not _may_be_shown(run.id):
         return
-    found = comments(frame.db(), run.id, by=frame.me().id)
+    wanted = st.text_input(_("Search in comments"), max_chars=200, key="comments_text").strip().casefold()
+    found = [
+        one
+        for one in comments(frame.db(), run.id, by=frame.me().id)
+        if wanted in one.comment.casefold() or wanted in one.hidden.casefold()
+    ]
     put(paragraph(ngettext("{n} comment", "{n} comments", len(found))))
     if not found:
         put(nothing(_("Comments appear here once three people have judged a finding, and you yourself if you review.")))

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from audit.reviews import accounts
 from audit.reviews.accounts import Account
-from audit.reviews.roles import IN_COMMUNITY, Role
+from audit.reviews.roles import IN_COMMUNITY
 from streamlit_app import frame, texts
 from streamlit_app.admin.doing import do, form_key, text_of
 from streamlit_app.app_pages.me import ROLES, role_name
@@ -47,7 +47,7 @@ def _list(found: list[Account], names: dict[str, str]) -> Markup:
             words(one.login),
             _roles(one, names),
             _(STATUS[one.status]),
-            ", ".join(texts.name_of(code) for code in one.reads) or "–",
+            texts.listed([texts.name_of(code) for code in dict.fromkeys(one.reads)]) or "–",
         )
         for one in found
     ]
@@ -87,10 +87,10 @@ def _one(found: list[Account], names: dict[str, str]) -> None:
 def _grant(one: Account, names: dict[str, str]) -> None:
     with st.form(form_key("grant")):
         left, right = st.columns(2)
-        role: Role = left.selectbox(_("Role to give"), tuple(Role), format_func=lambda one: _(ROLES[one]))
+        role = left.selectbox(_("Role to give"), [*ROLES], format_func=lambda one: _(ROLES[one]))
         community = right.selectbox(
             _("In the community"),
-            ["", *names],
+            [*names, ""],
             format_func=lambda id_: text_of(names[id_]) if id_ else _("none"),
             help=_("Reviewers and stewards are so in a community; the other roles hold everywhere."),
         )

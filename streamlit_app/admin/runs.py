@@ -36,7 +36,7 @@ def put_runs() -> None:
             (
                 code(one.id),
                 words(one.model),
-                ", ".join(texts.name_of(language) for language in one.languages),
+                texts.listed([texts.name_of(language) for language in one.languages]),
                 texts.number(one.findings),
                 texts.day(one.imported_at),
             )

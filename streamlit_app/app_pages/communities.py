@@ -179,7 +179,7 @@ def _agreement_table(told: Judgements, rows: list[Agreement], *, title: str) -> 
 
 def _who(told: Judgements, one: Agreement) -> Markup | str:
     if not one.community:
-        return _("Everybody, whatever their community")
+        return _("Everybody")
     first = group_name(told, one.community)
     if not one.other:
         return said(_("Within {community}"), community=first)
@@ -258,7 +258,7 @@ def put_severity(told: Judgements, spoken_of: Mapping[str, Finding]) -> None:
     results = {one: association_of(Kept(told, findings=spoken_of), one) for one in scopes}
     rows: list[tuple[str | Markup, ...]] = [
         (
-            group_name(told, one) if one else _("Everybody, whatever their community"),
+            group_name(told, one) if one else _("Everybody"),
             texts.number(result.n_items) if isinstance(result, Estimate) else "–",
             figures.with_interval(result),
             figures.chance(result.p_value) if isinstance(result, Estimate) else "–",

@@ -151,7 +151,7 @@ def put_table(found: Comparison, first: RunView, second: RunView) -> None:
         table(_("Two runs side by side"), header, rows),
         paragraph(
             _(
-                "In each cell: the verdict, the number with its 95 % interval, the unit, and on how many independent "
+                "In each cell: the verdict, the number with its 95 % interval, and on how many independent "
                 "items it rests. Where the two rest on different items, a difference may come from these alone."
             ),
             kind="quiet",
@@ -172,7 +172,14 @@ def _subject(one: Compared) -> Markup:
     parts += [english(value.replace("-", " ")) for value in named if value]
     if scope.suite:
         parts.append(said(_("suite {name}"), name=scope.suite))
-    return Markup("{}<br>{}").format(plain.question(finding.measurement.measure), Markup(" · ").join(parts))
+    units = dict.fromkeys(
+        _(plain.UNITS.get(result.unit, result.unit))
+        for result in (each.measurement.result for each in (one.first, one.second) if each is not None)
+        if isinstance(result, Estimate)
+    )
+    unit = Markup("").join(Markup('<br><span class="desk-label">{}</span>').format(text) for text in units)
+    named_by = plain.question(finding.measurement.measure)
+    return Markup("<strong>{}</strong><br>{}{}").format(named_by, Markup(" · ").join(parts), unit)
 
 
 def _cell(finding: Finding | None, *, run: str) -> Markup:
@@ -181,9 +188,8 @@ def _cell(finding: Finding | None, *, run: str) -> Markup:
     result = finding.measurement.result
     lines = [verdict(finding.verdict), figures.with_interval(result)]
     if isinstance(result, Estimate):
-        lines.append(Markup("{}").format(_(plain.UNITS.get(result.unit, result.unit))))
         lines.append(Markup("{}").format(plain.independent(result)))
-    link = Markup('<a href="/finding?run={}&amp;id={}" target="_self">{}</a>').format(
+    link = Markup('<a href="/finding?run={}&amp;id={}" target="_self" style="color:inherit">{}</a>').format(
         run, finding.id, said(_("Finding {id}"), id=code(finding.id[:8]))
     )
     return Markup("<br>").join([*lines, link])

@@ -224,4 +224,4 @@ def put_command(run: RunView) -> None:
         put(paragraph(_("The run's files cannot be read:")), english(str(error)))
         return
     put(paragraph(_("This command asks the same model the same items. The same versions give the same numbers.")))
-    st.code(command_of(manifest), language="bash", wrap_lines=True)
+    st.code(command_of(manifest), language=None, wrap_lines=True)
