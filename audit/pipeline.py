@@ -48,7 +48,7 @@ PROBING, ENCODING = ("numpy",), ("sae-lens",)  # besides, where features are loo
 WEIGHING = (OWN_NAME, "numpy", "scipy", "statsmodels", "pandas")
 # Raise when scoring, looking inside, or planting changes what the numbers are: cached shards are then computed anew.
 SCORING = 2
-LOOKING = 2
+LOOKING = 3
 SELF_TEST = 1
 FEATURES = 1
 UNREAD = "the model does not read the language; --circuits exact looks all the same"

@@ -212,7 +212,7 @@ PATCH_COLUMNS: Mapping[str, str] = {
     "item": "string",  # of the fold's templates, unless the fold is WHOLE
     "circuit": "string",
     "fold": "int64",
-    "part": "string",  # necessity: effect lost with the circuit | sufficiency: effect kept with nothing but it
+    "part": "string",  # necessity: effect lost with the circuit | sufficiency: what it alone brings back
     "ablation": "string",  # counterfactual | mean
     "size": "int64",  # nodes
     "draw": "int64",  # 0: the circuit; from 1: a random circuit of the same make-up

@@ -221,7 +221,7 @@ def _nodes(one: Trial, n_nodes: int) -> None:
 def _sets(one: Trial) -> None:
     grid = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
     grid.add_column("\ntogether", no_wrap=True)
-    for column in ("effect lost\nwithout them", "effect left\nwith them alone"):
+    for column in ("effect lost\nwithout them", "brought back\nby them alone"):
         grid.add_column(column, justify="right", no_wrap=True)
     for nodes in one.sets:
         name = "all nodes" if nodes.size == one.n_nodes else f"first {nodes.size}"
@@ -229,7 +229,7 @@ def _sets(one: Trial) -> None:
         grid.add_row(name, *parts)
     line("")
     out.print(grid)
-    line("Without them: they take their values from the second prompt. Alone: every other node does.\n")
+    line("Without: they take their values from the second prompt. Back: the model reads it, they alone the first.\n")
 
 
 def _share(one: Trial, nats: float) -> str:

@@ -31,7 +31,7 @@ PALE = ("#A9CBE3", "#CDD1D6", "#F4C9AB")  # of single lines, beside the full col
 GAP = 18  # points between small charts
 MOST_CELL = 13.0  # points
 NARROW = 16.0  # points; a square that is less wide does not hold its name
-PARTS = ("necessity: lost without it", "sufficiency: left with nothing but it")
+PARTS = ("necessity: lost without it", "sufficiency: brought back by it alone")
 
 
 def rows_of(table: pd.DataFrame) -> Iterable[Any]:

@@ -195,8 +195,8 @@ def _how_many(one: Seen) -> tuple[Block, ...]:
         Text(
             text="Across: number of nodes in the circuit. Up: share of the items' effect, on templates that had no say "
             "in the choice; 100 % is what the whole model does. Necessity is the effect lost when the circuit is "
-            "patched; sufficiency the effect left when everything but the circuit is. Grey bars: the middle 95 % of "
-            "random circuits and their mean (necessity), at the size that is judged."
+            "patched; sufficiency what comes back when the circuit alone is taken from the other prompt. Grey bars: "
+            "the middle 95 % of random circuits and their mean (necessity), at the size that is judged."
         ),
     ]
     for start in range(0, len(codes), CURVES_ON_A_PAGE):

@@ -75,8 +75,8 @@ LOOKED_AT = {
         "them out and measured how much of the effect is lost."
     ),
     "circuit_sufficiency": N_(
-        "The parts inside the model that carry a swap of groups, chosen on some sentences. On other sentences we kept "
-        "only them and measured how much of the effect is left."
+        "The parts inside the model that carry a swap of groups, chosen on some sentences. On other sentences we gave "
+        "them alone what they had for the first group and measured how much of the effect comes back."
     ),
     "circuit_strength": N_(
         "The parts inside the model that carry a swap of groups. We measured how strongly they move the answers, and "
@@ -185,7 +185,7 @@ QUESTIONS = {
     "language_dependent_judgement": N_("Do choices depend on the language?"),
     "language_shift": N_("Individual rights in two languages"),
     "circuit_share": N_("Effect lost without the circuit"),
-    "circuit_sufficiency": N_("Effect left with only the circuit"),
+    "circuit_sufficiency": N_("Effect that the circuit alone brings back"),
     "circuit_strength": N_("Strength of the circuit"),
     "circuit_controls": N_("The circuit on swaps without social meaning"),
     "circuit_transfer": N_("A circuit in another language"),

@@ -288,11 +288,12 @@ def single_nodes(n_layers: int, n_heads: int) -> list[Nodes]:
 
 
 def sufficiency_of(batch: Batch, sets: Sequence[Nodes]) -> Float[Tensor, "sets b"]:
-    """What is left of the effect when nothing but a set comes from the base: m(rest from counterpart) - m(counterpart).
+    """What a set alone brings back: m(counterpart with the set from the base) - m(counterpart).
 
-    Nats; the set of all nodes gives the whole effect, the empty set what no node carries.
+    Denoising (Heimersheim & Nanda 2024, arXiv 2404.15255): nodes above the set read what it now says. Nats; the empty
+    set gives 0, the set of all nodes the effect but for what no node carries.
     """
-    return patched_margins(batch, [~nodes for nodes in sets]) - batch.counterpart.margins[None, :]
+    return -effects_of(batch.turned(), sets)
 
 
 def effects_of(batch: Batch, sets: Sequence[Nodes]) -> Float[Tensor, "sets b"]:

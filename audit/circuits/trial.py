@@ -83,7 +83,7 @@ class SetEffect:
 
     size: int
     necessity: float  # nats: effect lost when they come from the counterpart
-    sufficiency: float  # nats: effect left when every other node comes from the counterpart
+    sufficiency: float  # nats: effect that comes back when they alone take their values from the base
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,8 +260,8 @@ def _together(batch: Batch, nodes: Sequence[NodeEffect], *, effect: float) -> tu
     sets.append(np.ones(shape, dtype=bool))
     necessity, sufficiency = effects_of(batch, sets)[:, 0].tolist(), sufficiency_of(batch, sets)[:, 0].tolist()
     return tuple(
-        SetEffect(size=int(nodes.sum()), necessity=lost, sufficiency=left)
-        for nodes, lost, left in zip(sets, necessity, sufficiency, strict=True)
+        SetEffect(size=int(nodes.sum()), necessity=lost, sufficiency=back)
+        for nodes, lost, back in zip(sets, necessity, sufficiency, strict=True)
     )
 
 

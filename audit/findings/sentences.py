@@ -128,7 +128,7 @@ def _subject(measurement: Measurement, manifest: Manifest) -> str:
         "language_dependent_judgement": "Dependence of choices in dilemmas on the language",
         "language_shift": "Preference for individual rights in dilemmas",
         "circuit_share": "Share of the group's effect that is lost without the circuit chosen on other templates",
-        "circuit_sufficiency": "Share of the group's effect that is left with nothing but the chosen circuit",
+        "circuit_sufficiency": "Share of the group's effect that the chosen circuit alone brings back",
         "circuit_strength": "Stereotyped answers by way of the chosen circuit",
         "circuit_controls": "Share of the effect of swaps without social meaning that is lost without the same circuit",
         "circuit_transfer": "Share of the group's effect that is lost without",
@@ -296,8 +296,8 @@ def _claim(measurement: Measurement, result: Estimate, manifest: Manifest) -> st
 
     def sufficiency() -> str:
         return (
-            f"{where}, with nothing but the chosen heads and MLPs more of the group's effect on the answers is left "
-            "than with random ones of the same make-up"
+            f"{where}, the heads and MLPs chosen on other templates alone bring back more of the group's effect on the "
+            "answers than random ones of the same make-up"
         )
 
     def strength() -> str:

@@ -180,7 +180,7 @@ MEASURES = (
     ),
     Measure(
         name="circuit_sufficiency",
-        question="How much of the effect is left with nothing but that circuit?",
+        question="How much of the effect comes back with that circuit alone?",
         unit="share",
         margin=0.2,
         compute=circuit_sufficiency,

@@ -256,7 +256,7 @@ def circuit_share(view: View) -> tuple[Measurement, ...]:
 
 
 def circuit_sufficiency(view: View) -> tuple[Measurement, ...]:
-    """Share of the effect that is left when nothing but a language's circuit sees the base group."""
+    """Share of the effect that comes back when a language's circuit alone takes its values from the base group."""
     return tuple(
         _measured_share(
             view,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from audit.circuits import patching
 from audit.circuits.pairs import Pair, batches
-from audit.circuits.patching import Batch, Donor, check, effects_of, patched_margins, single_nodes
+from audit.circuits.patching import Batch, Donor, check, effects_of, patched_margins, single_nodes, sufficiency_of
 from audit.circuits.plain import donors, plain_effects, plain_margin, plain_margins
 from audit.circuits.replay import Replay, answering
 from audit.errors import ModelError
@@ -64,6 +64,16 @@ def test_random_sets_and_their_complements_equal_plain_forwards(audited, replay)
     sets = [*few, *(~nodes for nodes in few)]
     found = effects_of(Batch.of(replay, PAIRS), sets)
     assert found.numpy() == near(plain_effects(audited, PAIRS, sets))
+
+
+def test_what_a_set_alone_brings_back_is_what_the_counterpart_gains_by_it_in_plain_forwards(audited, replay):
+    """m(counterpart with the set from the base) - m(counterpart): the turned pair's loss with its sign changed."""
+    pairs = [*EQUAL[:2], UNEQUAL[1]]
+    sets = [no_nodes(audited), *random_sets(audited, 2, seed=3), all_nodes(audited)]
+    batch = Batch.of(replay, pairs)
+    found = sufficiency_of(batch, sets)
+    assert found.numpy() == near(-plain_effects(audited, [pair.turned() for pair in pairs], sets))
+    assert found[0].tolist() == [0.0] * len(pairs)
 
 
 def test_patching_at_the_last_position_alone_equals_plain_forwards(audited, replay):
