@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import streamlit as st
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from audit.errors import AuditError, DeskError, UsageError
 from audit.reviews import jobs, proposals
@@ -270,13 +270,15 @@ def nodes_table(effect: Mapping[str, Any]) -> Markup:
         )
         for node in effect["nodes"]
     ]
-    note = ngettext(
-        "Each was taken from the other sentence, alone; the model has {n} such part. A minus works against the effect.",
-        "Each was taken from the other sentence, alone; the model has {n} such parts. A minus works against the "
-        "effect.",
+    header = (_("Part (layer and head)"), _("Moves the odds by (nats)"), _("Share of the effect"))
+    taken = ngettext(
+        "Each part was taken from the other sentence, alone; the model has {n} such part.",
+        "Each part was taken from the other sentence, alone; the model has {n} such parts.",
         effect["n_nodes"],
     )
-    header = (_("Part (layer and head)"), _("Moves the odds by (nats)"), _("Share of the effect"))
-    return table(_("Parts of the model that lead"), header, rows) + Markup('<p class="desk-quiet">{}</p>').format(
-        escape(note)
+    whole = _(
+        "The swap of the words moves the odds by {effect} nats. Parts with the same sign carry that; the others work "
+        "against it.",
+        effect=texts.number(effect["effect"], decimals=3),
     )
+    return table(_("Parts of the model that lead"), header, rows) + paragraph(taken, kind="quiet") + paragraph(whole)

@@ -74,14 +74,7 @@ def page() -> None:
     views = open_to(me)
     if st.session_state.get(VIEW) not in views:
         st.session_state[VIEW] = views[0]
-    chosen = st.radio(
-        _("What do you want to do?"),
-        views,
-        format_func=lambda one: _(VIEWS[one]),
-        key=VIEW,
-        horizontal=True,
-        persist_state="session",
-    )
+    chosen = choose_view(views)
     if chosen == "write":
         put_writing(me, account)
     elif chosen == "mine":
@@ -90,6 +83,20 @@ def page() -> None:
         put_others(me)
     else:
         put_suites(me)
+
+
+def choose_view(views: list[str]) -> str:
+    """The part to show; nothing is asked of those who have but one."""
+    if len(views) == 1:
+        return views[0]
+    return st.radio(
+        _("What do you want to do?"),
+        views,
+        format_func=lambda one: _(VIEWS[one]),
+        key=VIEW,
+        horizontal=True,
+        persist_state="session",
+    )
 
 
 def open_to(me: Actor) -> list[str]:
