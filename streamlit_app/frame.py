@@ -152,6 +152,7 @@ def _page(place: Place, *, visible: bool = True) -> st.Page:
 def _body(place: Place) -> Callable[[], None]:
     def body() -> None:
         if not place.open_to(me()):
+            title(_(place.title))  # where one is, for those who hear the page
             raise NotAllowedError(_("This page needs a role that you do not have. Ask whoever runs the desk."))
         importlib.import_module(f"streamlit_app.app_pages.{place.name}").page()
 
