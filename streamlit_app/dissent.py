@@ -8,7 +8,16 @@ import streamlit as st
 from markupsafe import Markup
 
 from audit.measures.dissent import Difference, MinorityReport, Words, differences, minority_reports
-from audit.measures.people import CANNOT_SAY, JUDGEMENT, NOT_SAID, SEVERITY, distributions, is_together, prevalence
+from audit.measures.people import (
+    CANNOT_SAY,
+    JUDGEMENT,
+    NOT_SAID,
+    SEVERITY,
+    Prevalence,
+    distributions,
+    is_together,
+    prevalence,
+)
 from audit.records import Finding, Judgements, Undefined
 from streamlit_app import figures, frame, people_pictures, texts
 from streamlit_app.app_pages.finding import JUDGEMENTS, SEVERITIES
@@ -193,21 +202,22 @@ def put_prevalence(told: Judgements, spoken_of: Mapping[str, Finding]) -> None:
     known = list(dict.fromkeys(one.finding for one in found))
     pages = -(-len(known) // PER_PAGE)
     current = min(int(st.session_state.get("prevalence_page") or 1), max(pages, 1))
-    shown = set(known[(current - 1) * PER_PAGE : current * PER_PAGE])
-    rows: list[tuple[str | Markup, ...]] = [
-        (
-            english(spoken_of[one.finding].sentence),
-            _region(one.region),
-            *(texts.number(one.counts[name]) for name in EXISTS),
-            figures.share(one.result),
+    for finding in known[(current - 1) * PER_PAGE : current * PER_PAGE]:
+        put(
+            Markup('<p class="desk-text">{}</p>').format(english(spoken_of[finding].sentence)),
+            _by_region([one for one in found if one.finding == finding]),
         )
-        for one in found
-        if one.finding in shown
-    ]
-    header = (_("Finding"), _("Region"), *(_(word) for word in EXISTS.values()), _("Common or some, and its interval"))
-    put(table(_("Whether it exists where people live, by region"), header, rows))
     if pages > 1:
         st.pagination(pages, key="prevalence_page", persist_state="session")
+
+
+def _by_region(found: Sequence[Prevalence]) -> Markup:
+    rows: list[tuple[str | Markup, ...]] = [
+        (_region(one.region), *(texts.number(one.counts[name]) for name in EXISTS), figures.share(one.result))
+        for one in found
+    ]
+    header = (_("Region"), *(_(word) for word in EXISTS.values()), _("Common or some, and its interval"))
+    return table(_("Whether it exists where people live, by region"), header, rows)
 
 
 def _region(region: str) -> Markup | str:

@@ -33,6 +33,8 @@ def put_map(told: Judgements, spoken_of: Mapping[str, Finding]) -> None:
                 "differently. The two directions are those in which people differ most (principal components of their "
                 "first judgements). Left and right, up and down have no meaning by themselves."
             )
+            + " "
+            + _("Where several people stand in one place, their number stands beside the point.")
         ),
         paragraph(
             ngettext(

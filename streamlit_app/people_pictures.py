@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from markupsafe import Markup
 from audit.measures.agreement import Agreement
 from audit.measures.opinions import OpinionMap
 from audit.records import Estimate
+from audit.reviews.words import shown as closed
 from reports.charts import GREY, INK, styled
 from streamlit_app import texts
 from streamlit_app.pictures import PADDING
@@ -34,6 +36,7 @@ MARKS = (
     ("#22272E", "cross"),
     ("#9A5B13", "triangle-down"),
 )
+LEFT_TO_RIGHT, RIGHT_TO_LEFT, FIRST_STRONG, END = "\u2066", "\u2067", "\u2068", "\u2069"  # isolates of Unicode
 LONGEST = 44  # characters of a label
 
 
@@ -83,7 +86,14 @@ def map_chart(drawn: OpinionMap, names: dict[str, str]) -> tuple[Any, str]:
     """People as points; communities by colour and shape, named in a legend."""
     labels = {id_: cut(name) for id_, name in names.items()}
     marks = {labels[id_]: MARKS[i % len(MARKS)] for i, id_ in enumerate(sorted(labels))}
-    data = pd.DataFrame([{"x": one.at[0], "y": one.at[1], "community": labels[one.community]} for one in drawn.places])
+    data = pd.DataFrame(
+        [
+            {"x": round(one.at[0], 2), "y": round(one.at[1], 2), "community": labels[one.community]}
+            for one in drawn.places
+        ]
+    )
+    data = data.groupby(["x", "y", "community"], as_index=False).size()  # who answered alike stands in one place
+    data["people"] = [texts.number(n) if n > 1 else "" for n in data["size"]]
     reach = 1.08 * max(float(data[["x", "y"]].abs().to_numpy().max()), 1e-9)
     scale = alt.Scale(domain=[-reach, reach], nice=False, zero=False)  # one scale both ways: distances compare
     domain = list(marks)
@@ -97,20 +107,14 @@ def map_chart(drawn: OpinionMap, names: dict[str, str]) -> tuple[Any, str]:
         "shape": alt.Shape("community:N", scale=alt.Scale(domain=domain, range=[marks[one][1] for one in domain])),
     }
     axis = alt.Axis(labels=False, ticks=False, grid=False, domain=True)
-    chart = (
-        alt.Chart(data)
-        .mark_point(filled=True, size=110, opacity=0.75)
-        .encode(
-            x=alt.X(
-                "x:Q", scale=scale, axis=axis, title=_("First direction: {share}", share=texts.percent(first.share))
-            ),
-            y=alt.Y(
-                "y:Q", scale=scale, axis=axis, title=_("Second direction: {share}", share=texts.percent(second.share))
-            ),
-            **kind,
-        )
-        .properties(width=420, height=420)
+    across = cut(_("First direction: {share}", share=texts.percent(first.share)))
+    upward = cut(_("Second direction: {share}", share=texts.percent(second.share)))
+    base = alt.Chart(data).encode(
+        x=alt.X("x:Q", scale=scale, axis=axis, title=across), y=alt.Y("y:Q", scale=scale, axis=axis, title=upward)
     )
+    points = base.mark_point(filled=True, size=130, opacity=0.85).encode(**kind)
+    counts = base.mark_text(dx=14, dy=-10, fontSize=13, color=INK).encode(text="people:N")
+    chart = alt.layer(points, counts).properties(width=420, height=420)
     alt_text = ngettext(
         "Map with {n} point, one for each person, marked by community. The table below has the same places.",
         "Map with {n} points, one for each person, marked by community. The table below has the same places.",
@@ -134,13 +138,18 @@ def stacked(counts: dict[str, int]) -> Markup:
 
 
 def plain(label: str | Markup) -> str:
-    """A label for a picture: HTML of ours without its tags."""
-    return label.striptags() if isinstance(label, Markup) else label
+    """HTML of ours as text without tags; names keep their own direction within it."""
+    if not isinstance(label, Markup):
+        return label
+    isolated = re.sub(r"<bdi\b[^>]*>", FIRST_STRONG, str(label)).replace("</bdi>", END)
+    return Markup(isolated).striptags()  # noqa: S704 - made of a Markup, and its tags are taken away
 
 
 def cut(text: str) -> str:
-    """At most `LONGEST` characters."""
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    """A label for a picture: at most `LONGEST` characters, in the direction of the page whatever stands in it."""
+    kept = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    opened = RIGHT_TO_LEFT if texts.direction(texts.language()) == "rtl" else LEFT_TO_RIGHT
+    return f"{opened}{closed(kept)}{END}"
 
 
 def _finished(chart: Any) -> Any:
