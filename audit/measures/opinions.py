@@ -123,7 +123,7 @@ def _centred(values: Floats, given: NDArray[np.bool_]) -> Floats:
 def _signs(directions: Floats) -> Floats:
     """A direction is as good as its opposite: the one is taken in which the largest weight is positive."""
     largest = np.abs(directions).argmax(axis=1)
-    return np.sign(directions[np.arange(len(directions)), largest])[:, None]
+    return np.asarray(np.sign(directions[np.arange(len(directions)), largest])[:, None])
 
 
 def _by_chance(values: Floats, given: NDArray[np.bool_]) -> Floats:

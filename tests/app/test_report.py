@@ -86,6 +86,7 @@ def test_a_report_that_is_ready_is_listed_with_its_digest_and_what_it_knows(app,
     assert hashlib.sha256(CONTENT).hexdigest() in words
     assert "event 4 of the desk's log" in words
     assert "by Ada" in words
+    assert [one.label for one in test.get("download_button")] == ["Download the PDF"]
     assert "To be issued again" not in words
     assert "Make the report" in [one.label for one in test.button]
 
