@@ -21,7 +21,7 @@ from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from audit.errors import ConflictError, DeskError, NotAllowedError
@@ -37,7 +37,8 @@ SIGNED_IN_AT_MOST = timedelta(days=7)
 SET_UP_WITHIN = timedelta(hours=24)
 INVITED_FOR_DAYS = 14
 ATTEMPT_WINDOW = timedelta(minutes=15)
-ATTEMPTS_PER_LOGIN, ATTEMPTS_PER_ADDRESS = 5, 20
+ATTEMPTS_PER_LOGIN, ATTEMPTS_PER_ADDRESS = 5, 20  # of one login from one address; of all logins from one address
+ATTEMPTS_FROM_EVERYWHERE = 50  # of one login: five would let any stranger keep its owner out
 PASSWORD_LEAST, PASSWORD_MOST = 12, 1000  # characters; the most, so that nobody makes the server hash a megabyte
 DAILY_MOST = 100  # cards a day; see judging.py
 LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
@@ -292,7 +293,8 @@ def sign_in(db: Database, *, login: str, password: str, address: str, lasting: t
         lasting: how long it holds, whatever the person does; a week at most.
 
     Raises:
-        TooManyAttemptsError: five failures of this login or twenty from this address in fifteen minutes.
+        TooManyAttemptsError: in fifteen minutes, five failures of this login or twenty of any from this address, or
+            fifty of this login from everywhere.
         DeskError: not right, or the account may not sign in.
     """
     name = _folded(login)
@@ -949,7 +951,8 @@ def _free_pseudonym(session: Session, typed: str, *, person: str) -> str:
     if len(pseudonym) < 2:
         raise DeskError("pseudonym: write 2 to 40 characters; it need not be your name")
     others = session.scalars(select(Person.pseudonym).where(Person.id != person))
-    if any(_folded(other) == _folded(pseudonym) for other in others):  # "AMINA" must not pass for "Amina"
+    taken = {*map(_looks, others), events.SYSTEM, events.COMMAND_LINE}  # the log names these beside people
+    if _looks(pseudonym) in taken:
         raise DeskError(f"pseudonym: {pseudonym!r} is taken; choose another")
     return pseudonym
 
@@ -970,6 +973,12 @@ def _sha256(text: str) -> str:
 
 def _folded(text: str) -> str:
     return unicodedata.normalize("NFKC", text).strip().casefold()
+
+
+def _looks(pseudonym: str) -> str:
+    """What two names that look alike share: neither capitals nor what shows nothing makes "AMINA" another Amina."""
+    seen = "".join(character for character in pseudonym if unicodedata.category(character) != "Cf")
+    return " ".join(_folded(seen).split())
 
 
 def _possible(login: str) -> str:
@@ -1033,9 +1042,10 @@ def _end_sign_ins(session: Session, person: str, now: datetime) -> None:
 def _begin_attempt(session: Session, login: str, address: str, now: datetime) -> int:
     """Count a sign-in as failed until it succeeds: many at once are then counted like many in a row."""
     session.execute(delete(Attempt).where(Attempt.at <= now - ATTEMPT_WINDOW))
-    limits = [(Attempt.login_sha256 == _sha256(login), ATTEMPTS_PER_LOGIN)]
+    of_login, from_here = Attempt.login_sha256 == _sha256(login), Attempt.address == address
+    limits = [(and_(of_login, from_here), ATTEMPTS_PER_LOGIN), (of_login, ATTEMPTS_FROM_EVERYWHERE)]
     if address:
-        limits.append((Attempt.address == address, ATTEMPTS_PER_ADDRESS))
+        limits.append((from_here, ATTEMPTS_PER_ADDRESS))
     for which, most in limits:
         # the door opens when fewer than `most` are left in the window: when the most-th newest leaves it
         oldest = session.scalar(select(Attempt.at).where(which).order_by(Attempt.at.desc()).offset(most - 1).limit(1))

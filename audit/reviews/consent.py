@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from audit.errors import DeskError, NotAllowedError
@@ -174,19 +174,31 @@ def _erase_proposals(session: Session, person: str, *, at: datetime) -> list[str
         _empty(proposal, at=at)
         proposal.effect, proposal.state = None, "withdrawn"
         proposal.submission = f"erased {new_id()}"
-        for review in session.scalars(select(ProposalReview).where(ProposalReview.proposal_id == proposal.id)):
-            review.answer = ""  # the proposer's words, to somebody else's
+        _erase_answers(session, proposal, at=at)
     for review in session.scalars(select(ProposalReview).where(ProposalReview.person_id == person)):
         _empty(review, at=at)
     return sorted(set(published))
 
 
+def _erase_answers(session: Session, proposal: Proposal, *, at: datetime) -> None:
+    """The proposer's answers to what others said. Those reviews stand, so they are sealed anew, under another salt."""
+    answered = select(ProposalReview).where(ProposalReview.proposal_id == proposal.id, ProposalReview.answer != "")
+    for review in session.scalars(answered).all():
+        review.answer, review.salt = "", new_id()
+        facts = events.seal(session, review)
+        events.append(
+            session, at=at, actor=proposal.person_id, kind="answer taken out", subject=proposal.id, facts=facts
+        )
+
+
 def _erase_jobs(session: Session, person: str, *, at: datetime) -> None:
-    """What was asked of the model, and answered, holds the words of a pair."""
-    for job in session.scalars(select(Job).where(Job.asked_by == person)):
+    """What was asked of the model, and answered, holds the words of a pair: also where others tried theirs."""
+    theirs = select(Proposal.id).where(Proposal.person_id == person)
+    of_theirs = Job.asked["proposal"].as_string().in_(theirs)
+    for job in session.scalars(select(Job).where(or_(Job.asked_by == person, of_theirs))).all():
         job.asked, job.answer, job.error = {}, None, ""
         if job.state in ("waiting", "running"):
-            job.state, job.error, job.ended_at = "failed", "who asked for it has left", at
+            job.state, job.error, job.ended_at = "failed", "whoever wrote the words has left", at
 
 
 def _empty(row: Base, *, at: datetime) -> None:

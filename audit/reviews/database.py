@@ -205,7 +205,8 @@ def connect_to(url: URL, *, place: str) -> Engine:
     Raises:
         DeskError: the driver is missing, or the file's folder cannot hold it.
     """
-    shared: dict[str, Any] = {"pool_size": 10, "max_overflow": 20, "pool_timeout": WAIT_S}
+    # The parameters of a statement are what people said, and hashes of passwords: an error must not take them to a log.
+    shared: dict[str, Any] = {"pool_size": 10, "max_overflow": 20, "pool_timeout": WAIT_S, "hide_parameters": True}
     if url.get_backend_name() == "sqlite":
         assert url.database is not None
         make_private(Path(url.database))

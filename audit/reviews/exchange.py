@@ -11,7 +11,8 @@ JSON Lines, each line an object by itself:
      "revised": true or false, "blind": the first judgement, "items": [[item, language, wording], ...],
      "hidden": a moderator's reason, "current": whether the run still has the finding}
 
-The CSV has the same columns; a cell that a spreadsheet would run as a formula gets a leading apostrophe.
+The CSV has the same columns; what a spreadsheet would run as a formula gets an apostrophe before it, at the beginning
+of a cell and where a spreadsheet that expects semicolons or tabs would begin another one. JSON Lines are exact.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from audit.reviews.assigning import note_seen
 from audit.reviews.database import Database
 from audit.reviews.library import GONE, run_of
 from audit.reviews.roles import Action, permitted
-from audit.reviews.summary import Told, names_of, open_to, told
+from audit.reviews.summary import Told, handle_of, names_of, open_to, told
 from audit.reviews.tables import Community, Event, FindingRow, ItemReview, Person, Review, new_id
 from audit.reviews.words import clean
 
@@ -44,7 +45,7 @@ FORMAT = "plural-audit judgements 1"
 MOST_BYTES = 20_000_000
 MOST_LINES = 50_000
 MOST_NAMED = 20  # bad lines in one message
-_FORMULA = re.compile(r"^[=+\-@\t\r]")
+_FORMULA = re.compile(r"(^|[;\t\r\n] *)(?=[=+\-@＝＋－＠])|^(?=[\t\r\n])")
 _SOURCE = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 
@@ -108,10 +109,11 @@ def moderation_log(db: Database, *, by: str | None) -> bytes:
     with db.read() as session:
         if by is not None:
             permitted(session, by, Action.READ_LOG)
+        hidden = session.execute(select(Review.id, Review.salt, Review.hidden_reason).where(Review.hidden_reason != ""))
+        reasons = {handle_of(id_, salt): reason for id_, salt, reason in hidden}
         rows = session.execute(
-            select(Event, Person.pseudonym, Review.hidden_reason, Review.erased_at)
+            select(Event, Person.pseudonym)
             .outerjoin(Person, Person.id == Event.actor)
-            .outerjoin(Review, Review.id == Event.subject)
             .where(Event.kind == "comment hidden")
             .order_by(Event.number)
         )
@@ -123,9 +125,9 @@ def moderation_log(db: Database, *, by: str | None) -> bytes:
                     "run": event.facts["run"],
                     "finding": event.facts["finding"],
                     "moderator": pseudonym or event.actor,
-                    "reason": "its author withdrew" if erased_at is not None else reason,
+                    "reason": reasons.get(event.subject, "its author withdrew"),
                 }
-                for event, pseudonym, reason, erased_at in rows
+                for event, pseudonym in rows
             ],
         )
 
@@ -140,7 +142,7 @@ def as_csv(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> byte
 
 
 def _disarmed(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
+    return _FORMULA.sub(lambda found: f"{found[0]}'", value) if isinstance(value, str) else value
 
 
 def _exported(db: Database, run: str, *, by: str | None) -> list[dict[str, Any]]:

@@ -26,8 +26,8 @@ from audit.reviews.assigning import has_seen, note_seen
 from audit.reviews.consent import agreed
 from audit.reviews.database import Database
 from audit.reviews.library import FindingView, row_of, run_of, view_of
-from audit.reviews.roles import Action, permitted
-from audit.reviews.summary import names_of, open_to, told
+from audit.reviews.roles import Action, Actor, Role, permitted
+from audit.reviews.summary import handle_of, names_of, open_to, told
 from audit.reviews.tables import Assignment, Draft, ItemReview, Person, Review, new_id
 from audit.reviews.words import clean
 from audit.runs import canonical
@@ -405,6 +405,15 @@ def reviews_of(db: Database, run: str, finding: str, *, by: str) -> tuple[Review
 def hide_comment(db: Database, review: str, *, reason: str, by: str) -> None:
     """Hide a comment from others. The judgement counts on, its author still sees the words and the reason.
 
+    A steward hides what is shown under the name of their community. What is shown under "other communities" is an
+    admin's: whether a steward may hide it would tell of which small community it is.
+
+    Args:
+        db: the desk.
+        review: as `reviews_of` and `moderating.comments` name it (`summary.handle_of`).
+        reason: for its author and the readers.
+        by: who hides it.
+
     Raises:
         ConflictError: another moderator has hidden it already.
         DeskError: no such review, or no reason.
@@ -415,10 +424,14 @@ def hide_comment(db: Database, review: str, *, reason: str, by: str) -> None:
         raise DeskError("reason: empty; say why, the author and the readers will see it")
 
     def work(session: Session) -> None:
-        row = session.get(Review, review)
-        if row is None or row.erased_at is not None:
+        actor = permitted(session, by, Action.MODERATE)
+        row = _by_handle(session, review)
+        if row is None:
             raise DeskError(f"review {review[:12]!r}: not at this desk; reload the finding")
-        permitted(session, by, Action.MODERATE, community=row.community)
+        if (Role.ADMIN, "") not in actor.grants and not _shown_as_theirs(session, row, review, actor=actor):
+            raise NotAllowedError(
+                f"{actor.pseudonym} may not hide comments that are not shown as their community's; ask an admin"
+            )
         if row.hidden_reason == why:
             return
         if row.hidden_reason:
@@ -429,9 +442,22 @@ def hide_comment(db: Database, review: str, *, reason: str, by: str) -> None:
             "finding": row.finding_id,
             "reason": events.digest_of({"reason": why}, salt=row.salt),
         }
-        events.append(session, at=db.now(), actor=by, kind="comment hidden", subject=row.id, facts=facts)
+        events.append(session, at=db.now(), actor=by, kind="comment hidden", subject=review, facts=facts)
 
     db.in_write(work)
+
+
+def _by_handle(session: Session, handle: str) -> Review | None:
+    known = select(Review.id, Review.salt).where(Review.erased_at.is_(None))
+    found = next((id_ for id_, salt in session.execute(known) if handle_of(id_, salt) == handle), None)
+    return None if found is None else session.get(Review, found)
+
+
+def _shown_as_theirs(session: Session, row: Review, handle: str, *, actor: Actor) -> bool:
+    """Whether others read it under the name of a community in which this person is a steward."""
+    mine = actor.communities(Role.STEWARD)
+    table = told(session, row.run_id, finding=row.finding_id)
+    return any(one.review == handle and one.voice.community in mine for one in table)
 
 
 # --- rows --------------------------------------------------------------------------------------
@@ -464,8 +490,8 @@ def _require_blind(session: Session, row: Assignment) -> None:
 
 def _require_agreed(session: Session, by: str) -> Person:
     person = session.get_one(Person, by)
-    if person.consent_at is None:
-        raise DeskError("consent: not given yet; read what happens to your words and agree to it first")
+    if not agreed(person):
+        raise DeskError("consent: not given yet, or to an older text; read what happens to your words and agree first")
     return person
 
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
-
 from audit.reviews.assigning import note_seen
 from audit.reviews.database import Database
 from audit.reviews.library import run_of
 from audit.reviews.roles import Action, Actor, Role, permitted
 from audit.reviews.summary import Told, names_of, numbered, open_to, told
-from audit.reviews.tables import Community
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +27,10 @@ class Comment:
 def comments(db: Database, run: str, *, by: str) -> tuple[Comment, ...]:
     """Comments of a run, in the order of the report: those that stand and those that were hidden.
 
-    Stewards see those of their own community, and those of small ones that are shown together, some of which may be
-    theirs; of findings that they have judged or skipped themselves. An admin sees all of them, and it is written down
-    that they did. Of a finding that fewer than three people judged there are none: nobody sees them elsewhere either.
+    Stewards see those shown under the name of their own community, of findings that they have judged or skipped
+    themselves; those of small communities that are shown together are an admin's (see `judging.hide_comment`). An
+    admin sees all of them, and it is written down that they did. Of a finding that fewer than three people judged
+    there are none: nobody sees them elsewhere either.
 
     Raises:
         DeskError: no such run here.
@@ -46,7 +44,6 @@ def comments(db: Database, run: str, *, by: str) -> tuple[Comment, ...]:
         if blind:
             open_ = open_to(session, by, run=run)
             table = numbered([one for one in table if one.voice.finding in open_])
-        own = set(session.scalars(select(Community.id)))
         names = names_of(session, {one.voice.community for one in table})
         found = tuple(
             Comment(
@@ -59,14 +56,12 @@ def comments(db: Database, run: str, *, by: str) -> tuple[Comment, ...]:
                 hidden=one.hidden,
             )
             for one in table
-            if (one.voice.comment or one.hidden) and _theirs(one, actor, communities=own)
+            if (one.voice.comment or one.hidden) and _theirs(one, actor)
         )
     if table and not blind:
         note_seen(db, person=by, run=run)
     return found
 
 
-def _theirs(one: Told, actor: Actor, *, communities: set[str]) -> bool:
-    if (Role.ADMIN, "") in actor.grants:
-        return True
-    return one.voice.community in actor.communities(Role.STEWARD) or one.voice.community not in communities
+def _theirs(one: Told, actor: Actor) -> bool:
+    return (Role.ADMIN, "") in actor.grants or one.voice.community in actor.communities(Role.STEWARD)

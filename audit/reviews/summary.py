@@ -46,7 +46,7 @@ class Told:
     wordings: tuple[tuple[str, str, str], ...]  # (item, language, wording) that the reviewer gave
     hidden: str  # a moderator's reason for hiding the comment
     gone: bool  # the run no longer has the finding
-    review: str  # id of the latest revision: for who may moderate it, never for readers
+    review: str  # `handle_of` the latest revision: for who may moderate it, never for readers
     author: str  # id of the person: never leaves the library
 
 
@@ -69,9 +69,11 @@ def judgements_of(db: Database, run: str, *, by: str | None) -> Judgements:
         run_of(session, run)
         blind = by is not None and bool(permitted(session, by, Action.READ_REVIEWS).communities())
         table = [one for one in told(session, run) if not one.gone]
+        contested = contests.records(session, run)
         if by is not None and blind:
             open_ = open_to(session, by, run=run)
             table = numbered([one for one in table if one.voice.finding in open_])
+            contested = tuple(one for one in contested if one.finding in open_)
         head = events.head(session)
         judgements = Judgements(
             run_id=run,
@@ -79,7 +81,7 @@ def judgements_of(db: Database, run: str, *, by: str | None) -> Judgements:
             head=head.hash,
             communities=names_of(session, {one.voice.community for one in table}),
             voices=tuple(one.voice for one in table),
-            contests=contests.records(session, run),
+            contests=contested,
             withdrawn=_withdrawn(session, run),
         )
     if by is not None and not blind and judgements.voices:
@@ -159,7 +161,7 @@ def tell(
                     wordings=wordings.get(last.id, ()),
                     hidden=last.hidden_reason,
                     gone=place == GONE,
-                    review=last.id,
+                    review=handle_of(last.id, last.salt),
                     author=last.person_id,
                 )
             )
@@ -246,6 +248,14 @@ def _voice(history: Sequence[Review], *, finding: str, community: str, region: s
         blind=first.judgement,
         blind_severity=first.severity,
     )
+
+
+def handle_of(review: str, salt: str) -> str:
+    """What moderators and the log of hidden comments name a review by.
+
+    Not its id: that stands in the log beside its author, so whoever reads both could tell who wrote a comment.
+    """
+    return _token(salt, "comment", review)
 
 
 def _token(*parts: str) -> str:

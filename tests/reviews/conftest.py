@@ -24,10 +24,12 @@ from desk_run import write_run
 from sqlalchemy import create_engine, make_url, text
 
 from audit.reviews import events
+from audit.reviews.consent import CONSENT_VERSION
 from audit.reviews.database import Database, open_database
 from audit.reviews.library import import_run
 from audit.reviews.roles import Role
-from audit.reviews.tables import Community, Grant, Person
+from audit.reviews.summary import handle_of
+from audit.reviews.tables import Community, Grant, Person, Review
 
 NUMBERS = count(1)
 
@@ -220,7 +222,7 @@ def person(db: Database) -> Callable[..., str]:
 
     def make(name: str, *grants: tuple[Role, str] | Role, reads: list[str] | None = None, **columns: object) -> str:
         held = [grant if isinstance(grant, tuple) else (grant, "") for grant in grants]
-        filled = {"status": "active", "consent_at": db.now(), "consent_version": "test", **columns}
+        filled = {"status": "active", "consent_at": db.now(), "consent_version": CONSENT_VERSION, **columns}
         with db.write() as session:
             session.add(
                 Person(
@@ -239,6 +241,17 @@ def person(db: Database) -> Callable[..., str]:
         return name
 
     return make
+
+
+@pytest.fixture
+def handle(db: Database) -> Callable[[str], str]:
+    """What moderators name a review by: `handle(review)`."""
+
+    def of(review: str) -> str:
+        with db.read() as session:
+            return handle_of(review, session.get_one(Review, review).salt)
+
+    return of
 
 
 # --- a run -----------------------------------------------------------------------------------

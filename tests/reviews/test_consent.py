@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import select, text
 
 from audit.errors import DeskError, NotAllowedError
-from audit.reviews import assigning, consent, contests, events, judging
+from audit.reviews import assigning, consent, contests, events, jobs, judging, proposals
 from audit.reviews.consent import CONSENT_VERSION
 from audit.reviews.judging import Judgement
+from audit.reviews.proposals import PairText
 from audit.reviews.roles import Role
 from audit.reviews.summary import judgements_of
 from audit.reviews.tables import (
@@ -145,6 +146,33 @@ def test_after_withdrawal_no_column_of_any_table_holds_a_word_of_the_person(full
     with full.read() as session:
         assert events.verify_chain(session) is None
         assert events.verify_words(session) is None
+
+
+def test_an_answer_of_who_leaves_is_taken_out_of_anothers_review_and_the_log_still_verifies(desk, clock):
+    pair = PairText(
+        community="nairobi",
+        language="sw",
+        topic="gender",
+        template="{Muuguzi|Mhandisi} huyo alisema kwamba",
+        answer_a="mama",
+        answer_b="baba",
+        source="What people say.",
+        regions=("Nairobi",),
+    )
+    view = proposals.propose(desk, pair, submission="pair", by="amina")
+    view = proposals.submit(desk, view.id, version=view.version, by="amina")
+    clock.forward(minutes=1)
+    proposals.review_proposal(desk, view.id, judgement="refuse", words="No.", version=view.version, by="baraka")
+    proposals.answer_refusal(desk, view.id, reviewer="Baraka", words=MARK, by="amina")
+    tried = jobs.try_proposal(desk, view.id, by="baraka")  # another tries her words
+    consent.withdraw(desk, by="amina")
+    with desk.read() as session:
+        assert events.verify_chain(session) is None
+        assert events.verify_words(session) is None
+        review = session.get_one(ProposalReview, (view.id, "baraka"))
+        assert (review.judgement, review.words, review.answer) == ("refuse", "No.", "")
+    job = jobs.job(desk, tried, by="baraka")
+    assert (job.asked, job.state, job.error) == ({}, "failed", "whoever wrote the words has left")
 
 
 def test_after_withdrawal_the_files_of_sqlite_hold_no_word_of_the_person(full, tmp_path):

@@ -4,6 +4,7 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from sqlalchemy import create_engine, func, inspect, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from audit.errors import ConflictError, DeskError
@@ -337,3 +338,20 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DeskError, match=r"file/desk\.db: .*; name a file in a folder that you may write to"):
         make_private(tmp_path / "file" / "desk.db")
+
+
+def test_what_a_statement_holds_is_not_in_the_message_of_its_error(db: Database, person: Callable[..., str]) -> None:
+    """Errors nobody foresaw are logged whole; what people typed and hashes of passwords are not for logs."""
+    person("amina")
+    with pytest.raises(IntegrityError) as caught, db.write() as session:
+        session.add(
+            Person(
+                login="amina",
+                pseudonym="zebrafish",
+                password_hash="zebrafish",
+                status="active",
+                reads=[],
+                created_at=db.now(),
+            )
+        )
+    assert "zebrafish" not in str(caught.value)

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from audit.errors import ConflictError, DeskError, NotAllowedError
-from audit.reviews import assigning, events, judging
+from audit.reviews import assigning, events, judging, logbook
 from audit.reviews.judging import DraftConflictError, Judgement
 from audit.reviews.roles import Role
 from audit.reviews.tables import Assignment, Draft, Event, Grant, ItemReview, Person, Review
@@ -466,10 +466,10 @@ def test_only_who_judged_can_revise(desk, run, card):
 # --- moderation --------------------------------------------------------------------------------
 
 
-def test_a_hidden_comment_is_hidden_from_others_and_its_judgement_counts_on(desk, run, judged):
-    reviews = judged("sw-1", "amina", "baraka", "chebet")
-    judging.hide_comment(desk, reviews[0], reason="names a person", by="stella")
-    judging.hide_comment(desk, reviews[0], reason="names a person", by="stella")
+def test_a_hidden_comment_is_hidden_from_others_and_its_judgement_counts_on(desk, run, judged, handle):
+    review = handle(judged("sw-1", "amina", "baraka", "chebet")[0])
+    judging.hide_comment(desk, review, reason="names a person", by="stella")
+    judging.hide_comment(desk, review, reason="names a person", by="stella")
     shown = judging.reviews_of(desk, run, "sw-1", by="ada")
     assert sorted((view.voice.comment, view.hidden) for view in shown) == [
         ("", "names a person"),
@@ -482,8 +482,8 @@ def test_a_hidden_comment_is_hidden_from_others_and_its_judgement_counts_on(desk
     assert kinds(desk).count("comment hidden") == 1
 
 
-def test_comments_are_hidden_by_stewards_of_the_community_and_admins_with_a_reason(desk, judged, person):
-    (review,) = judged("sw-1", "diego", community="lima")
+def test_comments_are_hidden_by_stewards_of_the_community_and_admins_with_a_reason(desk, judged, handle):
+    (review,) = map(handle, judged("sw-1", "diego", community="lima"))
     for name in ("amina", "stella", "ada", "board", "diego"):
         with pytest.raises(NotAllowedError, match="may not hide comments"):
             judging.hide_comment(desk, review, reason="because", by=name)
@@ -495,7 +495,28 @@ def test_comments_are_hidden_by_stewards_of_the_community_and_admins_with_a_reas
 
 
 @pytest.mark.parametrize(("name", "named"), [("admin", True), ("ada", False), ("board", False), ("amina", False)])
-def test_only_who_may_moderate_learns_which_review_it_is(desk, run, judged, name, named):
+def test_only_who_may_moderate_learns_which_review_it_is(desk, run, judged, handle, name, named):
     reviews = judged("sw-1", "amina", "baraka", "chebet")
     shown = {view.id for view in judging.reviews_of(desk, run, "sw-1", by=name)}
-    assert shown == (set(reviews) if named else {""})
+    assert shown == (set(map(handle, reviews)) if named else {""})
+
+
+def test_nothing_in_the_log_leads_from_a_hidden_comment_to_its_author(desk, judged, handle):
+    """Everything in the log about the comment says what the log says of no author."""
+    review = judged("sw-1", "amina", "baraka", "chebet")[0]
+    judging.hide_comment(desk, handle(review), reason="names a person", by="admin")
+    log = logbook.read(desk, by="board", per_page=200).entries
+    (hidden,) = (entry for entry in log if entry.kind == "comment hidden")
+    assert hidden.subject == handle(review)
+    others = [entry for entry in log if entry is not hidden]
+    assert review in repr(others)  # the author's own event names the review
+    assert review not in repr(hidden)
+    assert hidden.subject not in repr(others)
+
+
+def test_what_was_agreed_to_before_the_text_changed_takes_no_judgement(desk, card):
+    with desk.write() as session:
+        session.get_one(Person, "amina").consent_version = "2025-01"
+    mine = card("amina")
+    with pytest.raises(DeskError, match="consent: not given yet, or to an older text"):
+        judging.submit(desk, mine, AGREE, submission="form", by="amina")

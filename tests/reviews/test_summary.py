@@ -35,6 +35,7 @@ def review(finding, person, community, region="", *, judgement="agree", revision
         region=region,
         comment="",
         comment_language="",
+        salt=new_id(),
         hidden_reason="",
         submitted_at=datetime(2026, 3, 2, tzinfo=UTC),
     )
@@ -256,3 +257,11 @@ def test_a_run_that_is_not_here_and_a_person_who_is_not_are_refused(desk, run):
         judgements_of(desk, "nope", by=None)
     with pytest.raises(NotAllowedError):
         judgements_of(desk, run, by="nobody")
+
+
+def test_a_reviewer_reads_no_contest_of_a_finding_that_they_still_have_to_judge(desk, run, judged):
+    judged("sw-1", "amina", "baraka", "chebet")
+    for finding in ("sw-1", "sw-2"):
+        contests.file(desk, run, finding, words=f"{finding} is wrong", submission=finding, by="diego")
+    assert [one.finding for one in judgements_of(desk, run, by="amina").contests] == ["sw-1"]
+    assert [one.finding for one in judgements_of(desk, run, by="ada").contests] == ["sw-1", "sw-2"]
