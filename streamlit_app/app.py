@@ -7,7 +7,6 @@ from pathlib import Path
 import streamlit as st
 
 from audit.errors import AuditError, ConflictError
-from audit.reviews import accounts
 from audit.reviews.roles import Actor
 from streamlit_app import frame, style
 from streamlit_app.desk import desk
@@ -21,9 +20,10 @@ ICON = str(Path(__file__).with_name("icon.svg"))  # a file of ours: a named icon
 def main() -> None:
     """Language, direction, person, menu, page."""
     st.set_page_config(page_title="plural-audit", page_icon=ICON, layout="wide")
-    actor = frame.visitor() or enter_by_provider()
+    actor = frame.visitor()
     frame.set_direction(frame.choose_language(actor), style.PAGES)
     if actor is None:
+        enter_by_provider()
         welcome()
         return
     page = frame.navigation(actor)
@@ -41,11 +41,7 @@ def main() -> None:
 def signed_in(actor: Actor) -> None:
     """Who is here, and the way out."""
     put(paragraph(_("Signed in as {name}"), kind="quiet", name=actor.pseudonym))
-    if not st.session_state.get(frame.SIGN_IN):
-        st.html('<p class="desk-links"><a href="/auth/sign-out" target="_self">{}</a></p>'.format(_("Sign out")))
-    elif st.button(_("Sign out")):  # a provider's sign-in: ours ends, then the provider's
-        accounts.sign_out(frame.db(), st.session_state.pop(frame.SIGN_IN))
-        st.logout()
+    st.html('<p class="desk-links"><a href="/auth/sign-out" target="_self">{}</a></p>'.format(_("Sign out")))
 
 
 def welcome() -> None:

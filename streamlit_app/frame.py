@@ -21,7 +21,7 @@ from streamlit_app.desk import desk
 from streamlit_app.shown import in_label
 from streamlit_app.texts import N_, STATE, _, chosen, direction
 
-SIGN_IN = "sign_in"  # key of the session's state: the secret of a sign-in that has no cookie (OIDC)
+SIGN_IN = "sign_in"  # key of the session's state: the secret of a sign-in where no browser holds cookies
 RUN = "run"
 
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 import streamlit as st
 from sqlalchemy import text
@@ -28,7 +28,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from audit.errors import DeskError, NotAllowedError
 from audit.reviews import accounts, issued
-from streamlit_app import forms, texts
+from audit.reviews.roles import Action
+from streamlit_app import forms, oidc, texts
 from streamlit_app.desk import Desk, Settings, open_desk
 from streamlit_app.frame import PLACES
 from streamlit_app.texts import accepted, chosen
@@ -38,6 +39,12 @@ MOST_BYTES = 16_384  # of a posted form
 PAGES = {"", *(place.name for place in PLACES)}
 FORM_COOKIE = "desk-form"  # its value comes back inside the form: a page of another site cannot know it
 FORM_SECONDS = 3600
+WANTED_COOKIE = "desk-wanted"  # the page that somebody asked for before they went to their provider
+WANTED_SECONDS = 600
+# Streamlit's own addresses. Figures on sessions, and a way in for programs: nobody's. Files that pages hand out, and
+# files handed in: for who may open a page, and for who may bring data.
+CLOSED = ("/_stcore/metrics", "/_stcore/agent")
+HANDED_OUT, HANDED_IN = "/media/", "/_stcore/upload_file/"
 OF_ALL = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -72,6 +79,7 @@ def routes_of(desk: Desk) -> list[Route]:
     routes = Routes(desk)
     return [
         Route("/auth/sign-in", routes.sign_in, methods=["GET", "POST"]),
+        Route("/auth/enter", routes.enter, methods=["GET"]),
         Route("/auth/sign-out", routes.sign_out, methods=["GET", "POST"]),
         Route("/auth/set-up", routes.set_up, methods=["GET", "POST"]),
         Route("/auth/join", routes.join, methods=["GET", "POST"]),
@@ -117,27 +125,55 @@ class Guard:
                 await receive()  # websocket.connect
                 await send({"type": "websocket.close", "code": 4401, "reason": "sign in first"})
             return
-        answer: ASGIApp = self.app
-        if scope["method"] == "GET" and scope["path"].strip("/") in PAGES and not await self._may_enter(connection):
+        answer, wanted = self.app, ""
+        if await self._is_kept_back(connection):
+            answer = PlainTextResponse("nothing is here\n", status_code=404)
+        elif scope["method"] == "GET" and scope["path"].strip("/") in PAGES and not await self._signed_in(connection):
             wanted = scope["path"] + (f"?{connection.url.query}" if connection.url.query else "")
-            language = connection.query_params.get("lang", "")
-            query = {"next": wanted, **({"lang": language} if language in texts.LANGUAGES else {})}
-            answer = RedirectResponse(f"/auth/sign-in?{urlencode(query)}", status_code=303)
-        await answer(scope, receive, self._with_headers(send))
+            if not self.desk.settings.oidc:
+                language = connection.query_params.get("lang", "")
+                query = {"next": wanted, **({"lang": language} if language in texts.LANGUAGES else {})}
+                answer = RedirectResponse(f"/auth/sign-in?{urlencode(query)}", status_code=303)
+        remembered = self._remembered(wanted) if self.desk.settings.oidc and wanted.strip("/") else ""
+        await answer(scope, receive, self._with_headers(send, cookie=remembered))
+
+    def _remembered(self, wanted: str) -> str:
+        """A cookie that holds the page asked for, on the way to a provider and back: that always leads to "/"."""
+        response = Response()
+        response.set_cookie(
+            WANTED_COOKIE,
+            quote(wanted, safe=""),
+            max_age=WANTED_SECONDS,
+            httponly=True,
+            samesite="lax",
+            secure=self.desk.settings.secure,
+        )
+        return response.headers["Set-Cookie"]
+
+    async def _is_kept_back(self, connection: HTTPConnection) -> bool:
+        """Whether one of Streamlit's own addresses is not for whoever asks."""
+        path = connection.scope["path"]
+        if path.startswith(HANDED_IN):
+            secret = connection.cookies.get(self.desk.settings.cookie, "")
+            actor = await run_in_threadpool(accounts.person_of, self.desk.db, secret) if secret else None
+            return actor is None or not actor.may(Action.IMPORT_RUN)
+        return path.startswith(CLOSED) or (path.startswith(HANDED_OUT) and not await self._may_enter(connection))
 
     def _same_origin(self, connection: HTTPConnection) -> bool:
         """Whether one of our own pages opens the connection. Streamlit would ask the internet for our address first."""
         origin = connection.headers.get("origin", "")
-        ours = {f"{scheme}://{connection.headers.get('host', '')}" for scheme in ("http", "https")}
+        schemes = ("https",) if self.desk.settings.secure else ("http", "https")  # what came unencrypted may be forged
+        ours = {f"{scheme}://{connection.headers.get('host', '')}" for scheme in schemes}
         return origin in ours or (bool(origin) and origin == self.desk.settings.public_url.rstrip("/"))
 
     async def _may_enter(self, connection: HTTPConnection) -> bool:
-        if self.desk.settings.oidc:
-            return True
+        return bool(self.desk.settings.oidc) or await self._signed_in(connection)
+
+    async def _signed_in(self, connection: HTTPConnection) -> bool:
         secret = connection.cookies.get(self.desk.settings.cookie, "")
         return bool(secret) and await run_in_threadpool(accounts.person_of, self.desk.db, secret) is not None
 
-    def _with_headers(self, send: Send) -> Callable[[Message], Awaitable[None]]:
+    def _with_headers(self, send: Send, *, cookie: str) -> Callable[[Message], Awaitable[None]]:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
@@ -147,6 +183,8 @@ class Guard:
                 if self.desk.settings.secure:
                     headers.setdefault("Strict-Transport-Security", "max-age=31536000")
                     message["headers"] = [_over_https_only(*header) for header in message["headers"]]
+                if cookie:
+                    headers.append("Set-Cookie", cookie)
             await send(message)
 
         return sending
@@ -197,6 +235,20 @@ class Routes:
             wrong = t("The name or the password is not right. Check both and try again.")
             return self._ask(request, form, language, typed, error=wrong, status=401)
         return await self._enter(request, secret)
+
+    async def enter(self, request: Request) -> Response:
+        """The cookie for somebody whom a provider vouched for: a page made the sign-in and cannot set it."""
+        t, language = _language(request)
+        key, browser = request.query_params.get("key", ""), oidc.browser_of(request.cookies)
+        secret = oidc.handed.collect(key, browser=browser)
+        if secret is None:
+            late = t("This link does not work any more. Sign in again.")
+            body = forms.message(t("Sign in"), late, language=language, link=("/auth/sign-in", t("Sign in")))
+            return HTMLResponse(body, status_code=410, headers=forms.HEADERS)
+        wanted = unquote(request.cookies.get(WANTED_COOKIE, ""))
+        response = await self._enter(request, secret, wanted=wanted)
+        response.delete_cookie(WANTED_COOKIE, secure=self.desk.settings.secure, httponly=True, samesite="lax")
+        return response
 
     async def set_up(self, request: Request) -> Response:
         """The first administrator's account, by the link that the command line printed."""
@@ -337,10 +389,12 @@ class Routes:
         if not accounts.csrf_fits(secret, typed.get("token", "")):
             return self._page(request, replace(form, error=_too_old(t)), language, status=400)
         await run_in_threadpool(accounts.sign_out, self.desk.db, secret)
-        bye = forms.message(
-            t("Signed out"), t("You are signed out."), language=language, link=("/auth/sign-in", t("Sign in"))
-        )
-        return self._forget(HTMLResponse(bye, headers=forms.HEADERS))
+        headers, link = dict(forms.HEADERS), ("/auth/sign-in", t("Sign in"))
+        if oidc.browser_of(request.cookies):  # signed in by a provider: that ends too. Not by a redirect: browsers
+            headers["Refresh"] = f"0; url={oidc.LOG_OUT}"  # hold that a form which is ours must not lead elsewhere
+            link = (oidc.LOG_OUT, t("Go on"))
+        bye = forms.message(t("Signed out"), t("You are signed out."), language=language, link=link)
+        return self._forget(HTMLResponse(bye, headers=headers))
 
     async def report(self, request: Request) -> Response:
         """An issued report, for those who may read what is in it."""
@@ -430,11 +484,11 @@ class Routes:
 
         return HTMLResponse(forms.page(form, language=language, here=here), status_code=status, headers=forms.HEADERS)
 
-    async def _enter(self, request: Request, secret: str) -> Response:
+    async def _enter(self, request: Request, secret: str, *, wanted: str = "") -> Response:
         before = request.cookies.get(self.desk.settings.cookie, "")
         if before:
             await run_in_threadpool(accounts.sign_out, self.desk.db, before)
-        response = RedirectResponse(inside(request.query_params.get("next", "")), status_code=303)
+        response = RedirectResponse(inside(request.query_params.get("next", wanted)), status_code=303)
         response.delete_cookie(self._form_cookie, secure=self.desk.settings.secure, httponly=True, samesite="lax")
         return self._signed_in(response, secret)
 

@@ -16,7 +16,6 @@ from audit.reviews.jobs import JobView
 from audit.reviews.library import RunView
 from reports.content import PARTS
 from streamlit_app import drafts, frame, texts
-from streamlit_app.desk import desk
 from streamlit_app.shown import badge, code, english, facts, in_label, paragraph, put, said, words
 from streamlit_app.texts import N_, _, ngettext
 
@@ -194,22 +193,10 @@ def _put_one(one: IssuedView) -> None:
             ),
             (_("Digest (SHA-256)"), code(one.sha256)),
         ),
+        Markup('<p class="desk-links"><a href="/reports/{}.pdf" target="_self">{}</a></p>').format(
+            one.id, _("Download the PDF")
+        ),
     )
-    if not st.session_state.get(frame.SIGN_IN):
-        put(
-            Markup('<p class="desk-links"><a href="/reports/{}.pdf" target="_self">{}</a></p>').format(
-                one.id, _("Download the PDF")
-            )
-        )
-        return
-    # Signed in by a provider there is no cookie for our own address of the file: the page hands it over.
-    st.download_button(
-        _("Download the PDF"), lambda: _content(one.id), file_name=one.file, mime="application/pdf", key=f"get_{one.id}"
-    )
-
-
-def _content(id_: str) -> bytes:
-    return issued.report(frame.db(), id_, folder=desk().settings.reports, by=frame.me().id).content
 
 
 # --- making the run again --------------------------------------------------------------------

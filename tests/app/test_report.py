@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import pytest
 
-from app.conftest import judge, words_of
+from app.conftest import html_of, judge, words_of
 from audit import pipeline
 from audit.commands import command_of
 from audit.errors import DeskError
-from audit.reviews import consent, jobs
+from audit.reviews import consent, issued, jobs
 from audit.reviews.assigning import has_seen
 from audit.reviews.jobs import Issue
 from audit.reviews.roles import Role
@@ -86,7 +87,8 @@ def test_a_report_that_is_ready_is_listed_with_its_digest_and_what_it_knows(app,
     assert hashlib.sha256(CONTENT).hexdigest() in words
     assert "event 4 of the desk's log" in words
     assert "by Ada" in words
-    assert [one.label for one in test.get("download_button")] == ["Download the PDF"]
+    (link,) = re.findall(r'href="(/reports/\w+\.pdf)"', html_of(test))
+    assert link == f"/reports/{issued.reports(desk.db, run_folder.name, by='ada')[0].id}.pdf"
     assert "To be issued again" not in words
     assert "Make the report" in [one.label for one in test.button]
 
