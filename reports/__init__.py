@@ -11,6 +11,7 @@ from audit.errors import ResourceError
 from audit.records import Evidence, Finding, Judgements
 
 __all__ = ["build_pdf"]
+NEEDED = ("reportlab", "altair", "vl_convert", "svglib", "uharfbuzz", "fontTools", "budoux")  # by plural-audit[report]
 
 
 def build_pdf(
@@ -40,7 +41,6 @@ def build_pdf(
     try:
         from reports import content, pdf, text
 
-        text.register_faces()
         document = content.report(
             evidence,
             tuple(findings),
@@ -52,7 +52,7 @@ def build_pdf(
         )
         data = pdf.render(document)
     except ModuleNotFoundError as missing:
-        if (missing.name or "").split(".")[0] not in ("reportlab", "altair", "vl_convert", "svglib"):
+        if (missing.name or "").split(".")[0] not in NEEDED:
             raise
         way_out = "install plural-audit[report]"
         raise ResourceError(f"report: the package {missing.name} is not installed; {way_out}") from missing

@@ -83,27 +83,30 @@ def _quotes(case: Case, finding: Finding, *, effects: Effects, wordings: Wording
     for shown in effects.largest(finding, most=MOST_ITEMS):
         where = " against ".join(map(language_name, codes))
         title = " · ".join(word for word in (f"{shown.suite}/{shown.item}", where, shown.amount) if word)
-        lines = _quote_lines(case, shown.suite, shown.item, codes, wordings=wordings)
-        quotes.append(Quote(title=title, lines=lines))
+        told = _quote_lines(case, shown.suite, shown.item, codes, wordings=wordings)
+        lines, languages = tuple((name, words) for name, words, _ in told), tuple(code for *_, code in told)
+        quotes.append(Quote(title=title, lines=lines, languages=languages))
     return quotes
 
 
 def _quote_lines(
     case: Case, suite: str, item: str, codes: tuple[str, ...], *, wordings: Wordings
-) -> tuple[tuple[str, str], ...]:
+) -> tuple[tuple[str, str, str], ...]:
+    """What each line is, its words and their language: the English item first, as a gloss."""
     if suite in wordings.closed:
-        return (("", "The licence of this suite forbids reprinting its texts; the id finds the item in its source."),)
+        reason = "The licence of this suite forbids reprinting its texts; the id finds the item in its source."
+        return (("", reason, "en"),)
     table = case.evidence.items
     mine = table[(table["suite"] == suite) & (table["item"] == item)]
     culture = str(mine["culture"].iloc[0]) if len(mine) else ""
-    lines: list[tuple[str, str]] = []
+    lines: list[tuple[str, str, str]] = []
     for code in dict.fromkeys(("en", *codes)):
         asked = wordings.lines(suite, item, code, culture=culture)
         name = language_name(code)
         if asked is None:
-            lines.append((name, "no wording of this item in this run."))
+            lines.append((name, "no wording of this item in this run.", "en"))
         elif all(case.can_draw(words) for _, words in asked):
-            lines += [(f"{name}, {side}" if side else name, words) for side, words in asked]
+            lines += [(f"{name}, {side}" if side else name, words, code) for side, words in asked]
         else:
-            lines.append((name, "original wording: see observations / items file."))
+            lines.append((name, "original wording, in a script without a face here: see the items file.", "en"))
     return tuple(lines)

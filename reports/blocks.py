@@ -106,6 +106,7 @@ class Quote:
 
     title: str
     lines: tuple[tuple[str, str], ...]  # what the line is ("English, base"), and its words
+    languages: tuple[str, ...] = ()  # of the words of each line; empty where all are the report's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +115,7 @@ class Marked:
 
     title: str
     lines: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]  # what the line is, and its words with their strength
+    languages: tuple[str, ...] = ()  # of the words of each line; empty where all are the report's
 
 
 @dataclass(frozen=True, kw_only=True)

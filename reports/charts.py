@@ -8,14 +8,14 @@ from __future__ import annotations
 import functools
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
 
 from audit.records import Verdict
 from reports.blocks import Dot, Plot
-from reports.text import BOLD, FONT_DIR, REGULAR, spelled_out
+from reports.text import FONT_DIR, is_plain, label, width
 
 COLOURS = {
     Verdict.EVIDENCE: "#C44E00",
@@ -34,9 +34,10 @@ MOST_ROWS = 40  # of one plot without panels
 PANELS_ACROSS = 3
 LEAST_SHARE = 0.3  # of the width that the estimates keep when the null is in the picture
 ROW = 13  # points per row of a plot
-MOST_LABEL, GAP = 190, 14  # points
+MOST_LABEL, GAP = 150.0, 14  # points
+LABEL_PADDING = 6
 PIXEL = 4 / 3  # svglib reads a bare number as a CSS pixel, 3/4 of a point; the charts count in points
-LONGEST_LABEL = 34  # characters
+HEAD = 9.0  # points, size of the name of a panel
 
 
 def pieces(plot: Plot) -> Iterator[Plot]:
@@ -92,7 +93,7 @@ def chart(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
         "label:N",
         sort=None,
         title=None,
-        axis=alt.Axis(labelLimit=MOST_LABEL, labelPadding=6, ticks=False, domain=False),
+        axis=alt.Axis(**beside(_label(dot.label) for dot in plot.dots), ticks=False, domain=False),
     )
     x_axis = alt.Axis(tickCount=4 if len(panels) > 1 else 7, grid=True, domain=False, ticks=False, labelPadding=4)
     x = alt.X("value:Q", scale=scale, title=plot.unit, axis=x_axis)
@@ -123,9 +124,14 @@ def chart(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
         facet = alt.Facet(
             "panel:N",
             title=None,
-            sort=list(map(_label, panels)),
+            sort=list(map(_panel, panels)),
             header=alt.Header(
-                labelFontWeight="bold", labelAnchor="start", labelFontSize=9, labelColor=INK, labelPadding=3
+                labelFontWeight="bold",
+                labelAnchor="start",
+                labelFontSize=HEAD,
+                labelLimit=0,
+                labelColor=INK,
+                labelPadding=3,
             ),
         )
         drawn = layers.facet(facet=facet, columns=PANELS_ACROSS, data=rows, spacing={"row": 16, "column": GAP})
@@ -144,7 +150,7 @@ def _ragged(plot: Plot) -> bool:
 def _row(dot: Dot, plot: Plot, limits: tuple[float, float]) -> dict[str, object]:
     return {
         "label": _label(dot.label),
-        "panel": _label(dot.panel),
+        "panel": _panel(dot.panel),
         "value": dot.value,
         "low": max(dot.low, limits[0]),
         "high": min(dot.high, limits[1]),
@@ -154,8 +160,25 @@ def _row(dot: Dot, plot: Plot, limits: tuple[float, float]) -> dict[str, object]
 
 
 def _label(text: str) -> str:
-    drawn = spelled_out(text)
-    return drawn if len(drawn) <= LONGEST_LABEL else drawn[: LONGEST_LABEL - 1] + "…"
+    return label(text, MOST_LABEL)
+
+
+def _panel(text: str) -> str:
+    return label(text, MOST_LABEL, HEAD, bold=True)
+
+
+def _widest(dots: Iterable[Dot]) -> float:
+    return max(width(_label(dot.label)) for dot in dots)
+
+
+def beside(labels: Iterable[str]) -> dict[str, Any]:
+    """Settings of an axis that give its labels room: the drawer measures Latin ones right, others are measured here."""
+    told = list(labels)
+    settings = {"labelLimit": 0, "labelPadding": LABEL_PADDING}
+    if all(is_plain(text) for text in told):
+        return settings
+    room = max(map(width, told)) + LABEL_PADDING + 2
+    return {**settings, "minExtent": room, "maxExtent": room}
 
 
 def styled(drawn: Any, *, rows: bool = False) -> Any:
@@ -184,15 +207,13 @@ def vector(drawn: Any, *, width: float, height: float) -> Any:
 
 def _beside(plot: Plot) -> float:
     """Width that labels and gaps take beside the areas of the dots."""
-    from reportlab.pdfbase.pdfmetrics import stringWidth
-
     panels = list(dict.fromkeys(dot.panel for dot in plot.dots))
     across = [panels[column::PANELS_ACROSS] for column in range(min(PANELS_ACROSS, len(panels)))]
     labelled = across if len(panels) > 1 and _ragged(plot) else [panels]
-    widest = [
-        max(stringWidth(_label(dot.label), REGULAR, 8) for dot in plot.dots if dot.panel in of) for of in labelled
-    ]
-    return float(sum(min(wide, MOST_LABEL) + 8 for wide in widest)) + GAP * (len(across) - 1) + 14
+    widest = [_widest(dot for dot in plot.dots if dot.panel in of) for of in labelled]
+    if not all(is_plain(dot.label) for dot in plot.dots):  # then all columns have the same room
+        widest = [max(widest)] * len(widest)
+    return float(sum(wide + 8 for wide in widest)) + GAP * (len(across) - 1) + 14
 
 
 def _scaled(found: Any, factor: float) -> Any:
@@ -207,7 +228,6 @@ def _as_drawing(svg: str) -> Any:
     _svglib_faces()
     found = svg2rlg(io.StringIO(svg))
     assert found is not None, "svglib reads what vl-convert writes"
-    _use_faces(found)
     return _scaled(found, PIXEL)
 
 
@@ -223,7 +243,7 @@ def _measuring_faces() -> None:
 def _svglib_faces() -> None:
     from svglib.fonts import register_font
 
-    for weight, face in (("normal", REGULAR), ("bold", BOLD)):
+    for weight, face in (("normal", "Helvetica"), ("bold", "Helvetica-Bold")):  # for their weight: none is ever drawn
         register_font("Noto Sans", weight=weight, style="normal", rlgFontName=face)
 
 
@@ -232,11 +252,3 @@ def _svg(drawn: Any) -> str:
 
     _measuring_faces()
     return str(vl_convert.vegalite_to_svg(drawn.to_json()))
-
-
-def _use_faces(group: Any) -> None:
-    """Set every text of the drawing in the bundled faces; none may fall back to a face that is not embedded."""
-    for node in getattr(group, "contents", ()):
-        if hasattr(node, "fontName"):
-            node.fontName = BOLD if "bold" in str(node.fontName).lower() else REGULAR
-        _use_faces(node)

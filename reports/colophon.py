@@ -152,5 +152,5 @@ def licences(case: Case) -> tuple[Block, ...]:
     for suite in manifest.suites:
         may = "" if suite.redistributable else "; texts may not be reprinted and are not in this report"
         rows.append((f"Suite {suite.name}", f"{suite.licence}; {case.spelled_out(suite.authors)}{may}"))
-    faces = "Set in Noto Sans (SIL Open Font License 1.1)."
+    faces = "Set in Noto Sans and other faces of the Noto family (SIL Open Font License 1.1)."
     return (Heading(text="Licences", level=1), Facts(rows=tuple(rows)), Text(text=faces, style="small"))

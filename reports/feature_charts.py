@@ -12,9 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from reports.charts import GREY, HAIR, INK, styled
+from reports.charts import GREY, HAIR, INK, beside, styled
 from reports.circuit_charts import BLUE, GAP, ORANGE, colour_of, ink_on, rows_of
-from reports.text import spelled_out
+from reports.text import label as label_of
+from reports.text import width as width_of
 from reports.words import number
 
 BELOW = "#FFFFFF"  # ground of a number below the scale
@@ -24,8 +25,7 @@ AUROC_EDGES = (0.5, 0.6, 0.7, 0.8, 0.9)
 CELL = 13.0  # points, height of a cell
 MOST_CELL_WIDTH = 34.0
 APART = 5.0  # between the first column and the others
-LONGEST_NAME = 22  # characters
-LETTER = 4.35  # points that a letter of a label takes on average, at 8 points
+MOST_NAME = 96.0  # points, of a name beside a row
 DIVERSITY, SIMILAR = "all cultures equally different", "overlapping cultures count for less"
 ALL, FOLLOW = "latents", "of them, activity goes with content (p < 0.05)"
 NOT_READ, NO_NUMBER = "not interpretable", "– no number"
@@ -34,8 +34,7 @@ NICE = (1.0, 2.0, 2.5, 5.0)
 
 def short(text: str) -> str:
     """A name as it fits beside a row."""
-    drawn = spelled_out(text)
-    return drawn if len(drawn) <= LONGEST_NAME else drawn[: LONGEST_NAME - 1] + "…"
+    return label_of(text, MOST_NAME)
 
 
 def edges_for(values: Sequence[float]) -> tuple[float, ...]:
@@ -72,10 +71,10 @@ def cell_maps(panels: Mapping[str, pd.DataFrame], *, edges: Sequence[float], wid
 
     rows = list(dict.fromkeys(row for cells in panels.values() for row in cells["row"]))
     columns = list(dict.fromkeys(column for cells in panels.values() for column in cells["column"]))
-    label = LETTER * max(len(short(row)) for row in rows) + 8
+    label = max(width_of(short(row)) for row in rows) + 8
     across = 2 if len(panels) > 1 and (width / 2 - label - GAP - APART) / len(columns) >= 17 else 1
     cell = min(MOST_CELL_WIDTH, (width / across - label - GAP - APART) / len(columns))
-    head = 0.66 * LETTER * max(len(short(column)) for column in columns) + 9
+    head = 0.7 * max(width_of(short(column), 7.5) for column in columns) + 9
     values = [float(v) for cells in panels.values() for v in cells["value"]]
     decimals = decimals_of(values)
     drawn = [
@@ -202,7 +201,7 @@ def _map_key(edges: Sequence[float], decimals: int, words: set[str], *, width: f
     x, y, widest, hatch = 0.0, 0.0, 0.0, []
     data: list[dict[str, Any]] = []
     for fill, text in entries:
-        wide = 22 + LETTER * len(text)
+        wide = 24 + width_of(text)
         if x + wide > width:
             x, y = 0.0, y + CELL + 3
         data.append({"x": x, "x2": x + 12, "y": y, "y2": y + CELL, "yc": y + CELL / 2, "at": x + 16})
@@ -298,7 +297,7 @@ def intervals(panels: Mapping[str, pd.DataFrame], *, unit: str, width: float) ->
     import altair as alt
 
     rows = list(dict.fromkeys(short(row) for table in panels.values() for row in table["row"]))
-    label = LETTER * max(map(len, rows)) + 10
+    label = max(map(width_of, rows)) + 10
     wide = min(230.0, (width - label) / len(panels) - GAP)
     ends = [float(v) for t in panels.values() for name in ("low", "high", "value") for v in t[name] if math.isfinite(v)]
     low, high = min([0.0, *ends]), max([0.0, *ends])
@@ -307,7 +306,7 @@ def intervals(panels: Mapping[str, pd.DataFrame], *, unit: str, width: float) ->
     drawn = []
     for i, (title, table) in enumerate(panels.items()):
         data = table.assign(row=table["row"].map(short), zero=0.0, missing=table["value"].isna())
-        axis = alt.Axis(ticks=False, domain=False, labels=not i, labelLimit=200, labelPadding=6)
+        axis = alt.Axis(ticks=False, domain=False, labels=not i, **(beside(rows) if not i else {}))
         y = alt.Y("row:N", sort=rows, title=None, scale=alt.Scale(domain=rows), axis=axis)
         x_axis = alt.Axis(tickCount=5, grid=True, domain=False, ticks=False, labelPadding=4)
 
@@ -341,12 +340,12 @@ def kinds(panels: Mapping[str, pd.DataFrame], *, width: float) -> Any:
     import altair as alt
 
     names = list(dict.fromkeys(kind for table in panels.values() for kind in table["kind"]))
-    label = LETTER * max(map(len, names)) + 10
+    label = max(map(width_of, names)) + 10
     wide = min(300.0, (width - label) / len(panels) - GAP - 24)
     scale = alt.Scale(domain=[ALL, FOLLOW], range=[GROUNDS[1], GROUNDS[4]])
     drawn = []
     for i, (title, table) in enumerate(panels.items()):
-        axis = alt.Axis(ticks=False, domain=False, labels=not i, labelLimit=200, labelPadding=6)
+        axis = alt.Axis(ticks=False, domain=False, labels=not i, **(beside(names) if not i else {}))
         y = alt.Y("kind:N", sort=names, title=None, scale=alt.Scale(domain=names, padding=0.25), axis=axis)
         x_scale = alt.Scale(domain=[0, 1.12 * max(1, int(table["n"].max()))], nice=False)
         x_axis = alt.Axis(tickCount=4, tickMinStep=1, format="d", grid=True, domain=False, ticks=False)
@@ -381,7 +380,7 @@ def shared(combinations: pd.DataFrame, *, languages: Sequence[str], marked: Sequ
     """
     import altair as alt
 
-    label = LETTER * max(len(short(name)) for name in languages) + 10
+    label = max(width_of(short(name)) for name in languages) + 10
     step = min(34.0, (width - label - 10) / max(1, len(combinations)))
     top, row, gap = 78.0, 13.0, 10.0
     wide, tall = label + step * len(combinations) + 4, top + gap + row * len(languages)

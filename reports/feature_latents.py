@@ -213,17 +213,22 @@ def _latent(case: Case, found: Features, one: Looked, table: pd.DataFrame, wordi
     actives = [active for tokens in table["tokens"] for _, active in tokens if active is not None]
     largest = max([a for a in actives if math.isfinite(a)], default=0.0)
     lines: list[tuple[str, tuple[tuple[str, int], ...]]] = []
+    languages: list[str] = []
     for row in rows_of(table.sort_values("rank", kind="stable")):
         name = language_name(row.language) + (f" ({NOT_INTERPRETABLE})" if row.language in found.unread else "")
         label = f"{int(row.rank)}. {name} · {number(float(row.activation), decimals=1)}"
         if one.suite in wordings.closed or not row.tokens:
             lines.append((label, ((f"{row.item}: the text is not kept; its licence may forbid copies.", 0),)))
+            languages.append("en")
             continue
         runs = runs_of(row.tokens, largest=largest, can_draw=case.can_draw)
         lines.append((label, runs or ((_not_drawn(row), 0),)))
+        languages.append(row.language if runs else "en")
         if row.language != "en":
-            lines += _gloss(case, one, row, wordings)
-    return Marked(title=case.spelled_out(title), lines=tuple(lines))
+            gloss = _gloss(case, one, row, wordings)
+            lines += gloss
+            languages += ["en"] * len(gloss)
+    return Marked(title=case.spelled_out(title), lines=tuple(lines), languages=tuple(languages))
 
 
 def _not_drawn(row: Any) -> str:

@@ -24,6 +24,7 @@ from audit.measures.judgement import (
 from audit.measures.stereotype import effects
 from audit.measures.view import Cube, Floats, View
 from audit.records import Estimate, Evidence, Finding, Measurement
+from reports.typesetting.bidi import LRI, PDI, isolated
 from reports.words import number
 
 UNITS = {
@@ -204,7 +205,7 @@ def _sentence(ask: dict[str, object], *, culture: str) -> str:
     answers = ask["answers"]
     assert isinstance(answers, dict)
     own = {culture: answers[culture]} if culture in answers else answers
-    shown = [" / ".join(str(word).strip() for word in words) for words in list(own.values())[:2]]
+    shown = [" / ".join(isolated(str(word).strip()) for word in words) for words in list(own.values())[:2]]
     rest = len(answers) - len(shown)
-    more = f" (and {rest} other answers)" if rest > 0 else ""
+    more = f" {LRI}(and {rest} other answers){PDI}" if rest > 0 else ""
     return f"{ask['prompt']} [ {' | '.join(shown)} ]{more}"

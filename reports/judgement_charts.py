@@ -12,9 +12,10 @@ from typing import Any, Literal
 import pandas as pd
 
 from audit.measures.people import CANNOT_SAY, NOT_SAID, SEVERITY
-from reports.charts import GREY, INK, styled
+from reports.charts import GREY, INK, beside, styled
 from reports.circuit_charts import ink_on
-from reports.text import spelled_out
+from reports.text import isolated, label
+from reports.text import width as width_of
 
 JUDGED = {
     "agree": "#1B7F63",
@@ -27,8 +28,7 @@ SEVERE = {
     NOT_SAID: "#FFFFFF",
 }
 ROW, BAR, GAP, LABEL = 15.0, 11.0, 16.0, 118.0  # points
-LONGEST_NAME = 46  # characters of a label beside intervals
-LETTER = 4.35  # points that a letter takes on average, at 8 points
+MOST_NAME = 200.0  # points, of a label beside intervals
 FRAME = "#B4B9C0"
 Side = Literal["left", "right"]
 Weight = Literal["normal", "bold"]
@@ -77,12 +77,7 @@ def distributions(rows: Sequence[Bars], width: float) -> Any:
 def _beside(row: Bars) -> str:
     """A name with its number of people, which stays where the name is cut."""
     count = f" ({row.people})"
-    return _cut(row.label, int(LABEL / LETTER) - 2 - len(count)) + count
-
-
-def _cut(text: str, most: int) -> str:
-    drawn = spelled_out(text)
-    return drawn if len(drawn) <= most else drawn[: most - 1] + "…"
+    return isolated(label(row.label, LABEL - 8 - width_of(count))) + count
 
 
 def key(width: float) -> Any:
@@ -98,10 +93,11 @@ def key(width: float) -> Any:
     ):
         words.append({"x": left, "y": 6, "text": title, "bold": True})
         x = left
+        spare = (wide - sum(12 + width_of(name) for name in colours)) / len(colours)
         for name, colour in colours.items():
             data.append({"x": x, "x2": x + 9, "y": 15, "y2": 24, "fill": colour, "ink": INK, "text": "", "xc": x})
             words.append({"x": x + 12, "y": 19.5, "text": name, "bold": False})
-            x += 12 + 3.85 * len(name) + 4
+            x += 12 + width_of(name) + max(2.5, min(6.0, spare))
     plain = [w for w in words if not w["bold"]]
     bold = [w for w in words if w["bold"]]
     layers = [
@@ -183,8 +179,8 @@ def agreement(rows: Sequence[Interval], width: float) -> Any:
     import altair as alt
 
     panels = list(dict.fromkeys(row.panel for row in rows))
-    labels = list(dict.fromkeys(row.label for row in rows))
-    beside = LETTER * max(len(_cut(label, LONGEST_NAME)) for label in labels) + 16
+    labels = list(dict.fromkeys(label(row.label, MOST_NAME) for row in rows))
+    aside = max(map(width_of, labels)) + 16
     low = min(0.0, *(row.low for row in rows))
     scale = alt.Scale(domain=[max(-1.0, low - 0.04), 1.0], nice=False, zero=False)
     drawn = []
@@ -192,7 +188,7 @@ def agreement(rows: Sequence[Interval], width: float) -> Any:
         data = pd.DataFrame(
             [
                 {
-                    "label": _cut(r.label, LONGEST_NAME),
+                    "label": label(r.label, MOST_NAME),
                     "value": r.value,
                     "low": r.low,
                     "high": r.high,
@@ -205,10 +201,10 @@ def agreement(rows: Sequence[Interval], width: float) -> Any:
         )
         y = alt.Y(
             "label:N",
-            sort=[_cut(label, LONGEST_NAME) for label in labels],
-            scale=alt.Scale(domain=[_cut(label, LONGEST_NAME) for label in labels]),
+            sort=labels,
+            scale=alt.Scale(domain=labels),
             title=None,
-            axis=alt.Axis(ticks=False, domain=False, labelPadding=6, labelLimit=200) if i == 0 else None,
+            axis=alt.Axis(ticks=False, domain=False, **beside(labels)) if i == 0 else None,
         )
         axis = alt.Axis(tickCount=5, grid=True, domain=False, ticks=False, labelPadding=4)
         x = alt.X("value:Q", scale=scale, axis=axis, title="alpha")
@@ -231,6 +227,6 @@ def agreement(rows: Sequence[Interval], width: float) -> Any:
                 .encode(y=y, x=x, color=colour)
             )
         title = alt.TitleParams(text=panel, fontSize=8.5, anchor="start", color=INK, offset=4, fontWeight="bold")
-        each = (width - beside - GAP * (len(panels) - 1) - 14) / len(panels)
+        each = (width - aside - GAP * (len(panels) - 1) - 14) / len(panels)
         drawn.append(alt.layer(*layers).properties(width=each, height=alt.Step(14), title=title))
     return styled(alt.hconcat(*drawn, spacing=GAP))

@@ -38,6 +38,9 @@ from reports.blocks import Block, Bullets, Column, Facts, Group, Heading, Pictur
 from reports.case import Case
 from reports.circuit_charts import percent
 from reports.judgement_charts import Bars, Interval
+from reports.text import is_legible, isolated
+from reports.typesetting.bidi import LRI, PDI
+from reports.typesetting.breaks import graphemes
 from reports.words import humanised, interval, listed, number, p_value, scope_fields, scope_word
 
 TITLE = "What people say"
@@ -157,7 +160,7 @@ class _Told:
         if is_together(community):
             return "other communities together"
         name = self.judgements.communities.get(community, community)
-        return name if self.case.can_draw(name) else self.case.spelled_out(community)
+        return isolated(name) if self.case.can_draw(name) else self.case.spelled_out(community)
 
 
 def people_pages(case: Case) -> tuple[Block, ...]:
@@ -237,8 +240,16 @@ def _contest(told: _Told, contest: ContestRecord) -> tuple[Block, ...]:
     lines = tuple(
         (f"{when} · {STEPS.get(step, step)}", _words(told, words, language="")) for step, when, words in contest.steps
     )
+    languages = tuple("" if words else "en" for _, _, words in contest.steps)
     first: list[Heading | Text | Bullets | Facts | Quote] = [Text(text=finding.sentence)]
-    return (Group(blocks=(*first, Quote(title=f"Contest {contest.id[:8]}{by}: {_state(contest)}{due}", lines=lines))),)
+    return (
+        Group(
+            blocks=(
+                *first,
+                Quote(title=f"Contest {contest.id[:8]}{by}: {_state(contest)}{due}", lines=lines, languages=languages),
+            )
+        ),
+    )
 
 
 def _state(contest: ContestRecord) -> str:
@@ -506,7 +517,7 @@ def _region(told: _Told, region: str) -> str:
         return "region not told"
     if is_together(region):
         return "other regions together"
-    return region if told.case.can_draw(region) else told.case.spelled_out(region)
+    return isolated(region) if told.case.can_draw(region) else told.case.spelled_out(region)
 
 
 def _quotes(told: _Told, report: MinorityReport) -> list[Block]:
@@ -536,26 +547,35 @@ def _quote(told: _Told, title: str, words: Sequence[Words]) -> Quote:
     spoken = [w for w in words if w.comment]
     silent = len(words) - len(spoken)
     lines = [
-        (f"{_short_name(told, w.community)}: {w.judgement}", _words(told, w.comment, language=w.language))
+        (f"{_short_name(told, w.community)}: {w.judgement}", _words(told, w.comment, language=w.language), w.language)
         for w in spoken[:MOST_QUOTED]
     ]
     if len(spoken) > MOST_QUOTED:
-        lines.append(("", f"{len(spoken) - MOST_QUOTED} more comments stand in the desk and its export."))
+        lines.append(("", f"{len(spoken) - MOST_QUOTED} more comments stand in the desk and its export.", "en"))
     if silent:
-        lines.append(("", f"{_many(silent, 'person', 'people')} without a comment."))
-    return Quote(title=f"{title}: {_many(len(words), 'person', 'people')}", lines=tuple(lines))
+        lines.append(("", f"{_many(silent, 'person', 'people')} without a comment.", "en"))
+    return Quote(
+        title=f"{title}: {_many(len(words), 'person', 'people')}",
+        lines=tuple((name, said) for name, said, _ in lines),
+        languages=tuple(language for *_, language in lines),
+    )
 
 
 def _words(told: _Told, text: str, *, language: str) -> str:
-    """Somebody's words as they wrote them; cut where long, and pointed to where the faces cannot draw them."""
+    """Somebody's words as they wrote them, in their script.
+
+    Cut where long; signs without a face, such as emoji, spelled out; pointed to where the letters have none.
+    """
     if not text:
         return "(no words)"
-    if not told.case.can_draw(text):
+    if not is_legible(text):
         named = f" in {language_name(language)}" if language else ""
-        return f"original words{named}: see the desk or its export. These faces do not draw the script."
+        return f"{LRI}original words{named}: see the desk or its export. These faces do not draw the script.{PDI}"
     if len(text) <= MOST_WORDS:
-        return text
-    return f"{text[:MOST_WORDS].rstrip()} … [cut here; {len(text) - MOST_WORDS} more characters in the desk]"
+        return told.case.spelled_out(text)
+    end = max(i for i in graphemes(text[: MOST_WORDS + 1]) if i <= MOST_WORDS)
+    cut = told.case.spelled_out(text[:end].rstrip())
+    return f"{cut} {LRI}… [cut here; {len(text) - end} more characters in the desk]{PDI}"
 
 
 def _other_findings(told: _Told, ids: Sequence[str]) -> list[Block]:

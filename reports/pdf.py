@@ -14,7 +14,7 @@ from typing import Any
 from audit.records import Verdict
 from reports.blocks import Block, Bullets, Counts, Document, Facts, Heading, Marked, Picture, Plot, Quote, Table, Text
 from reports.charts import COLOURS, GREY, HAIR, INK, domain, drawing, pieces, vector
-from reports.text import BOLD, REGULAR, markup, register_faces
+from reports.text import checked
 
 ACCENT = "#1F4E79"
 TINT = "#F3F6F9"
@@ -32,7 +32,6 @@ def render(document: Document) -> bytes:
     Raises:
         ResourceError: a text holds a character that no bundled face can draw.
     """
-    register_faces()
     setter = _Setter(document)
     pages: dict[str, int] = {}
     total = 0
@@ -91,32 +90,19 @@ class _Pass:
 
     def _furniture(self, canvas: Any, template: Any) -> None:
         """Running head and page number."""
-        from reportlab.platypus import Paragraph
+        from reports.typesetting.paragraph import cut, draw_text, text_width
 
-        styles = self.setter.styles
+        style = self.setter.styles["running"]
         top = 841.89 - MARGIN + 14
         if template.page > 1:
-            _one_line(self.setter.document.running, styles["running"], canvas, x=MARGIN, y=top, width=WIDTH)
+            running = cut(self.setter.document.running, WIDTH, style.size)
+            draw_text(canvas, running, x=MARGIN, y=top - 1, size=style.size, colour=style.colour)
             canvas.setStrokeColor(HAIR)
             canvas.setLineWidth(0.5)
             canvas.line(MARGIN, top - 5, MARGIN + WIDTH, top - 5)
-        foot = Paragraph(f"Page {template.page} of {self.known_total}", styles["page"])
-        foot.wrapOn(canvas, WIDTH, 20)
-        foot.drawOn(canvas, MARGIN, MARGIN - 30)
-
-
-def _one_line(text: str, style: Any, canvas: Any, *, x: float, y: float, width: float) -> None:
-    """`text` on one line, cut with an ellipsis where it is too long."""
-    from reportlab.platypus import Paragraph
-
-    shown = text
-    while True:
-        line = Paragraph(markup(shown), style)
-        _, height = line.wrapOn(canvas, width, 100)
-        if height <= style.leading or len(shown) < 8:
-            break
-        shown = shown[: int(len(shown) * 0.9)] + "…"
-    line.drawOn(canvas, x, y - 3)
+        foot = f"Page {template.page} of {self.known_total}"
+        left = MARGIN + WIDTH - text_width(foot, style.size)
+        draw_text(canvas, foot, x=left, y=MARGIN - 28, size=style.size, colour=style.colour)
 
 
 class _Setter:
@@ -126,6 +112,7 @@ class _Setter:
         self.document = document
         self.styles = _styles()
         self._plots: dict[int, list[Any]] = {}
+        self._place = "title page"
         self._sections = [b for b in document.blocks if isinstance(b, Heading) and b.level == 1]
 
     def story(self, pages: dict[str, int]) -> list[Any]:
@@ -133,6 +120,7 @@ class _Setter:
         from reportlab.platypus import Spacer
 
         document = self.document
+        self._place = "title page"
         front = [
             Spacer(1, 36),
             self._paragraph("PLURAL-AUDIT · MODEL AUDIT REPORT", "kicker"),
@@ -150,7 +138,7 @@ class _Setter:
     def _contents(self, pages: dict[str, int]) -> Any:
         entries = [
             [
-                self._raw(f'<a href="#s{i}">{markup(heading.text)}</a>', "contents"),
+                self._paragraph(heading.text, "contents", link=f"s{i}"),
                 self._paragraph(str(pages.get(f"s{i}", "")), "right"),
             ]
             for i, heading in enumerate(self._sections)
@@ -168,6 +156,7 @@ class _Setter:
         flowables: list[Any] = []
         for i, block in enumerate(blocks):
             if isinstance(block, Heading):
+                self._place = f'section "{block.text}"' if block.level == 1 else self._place
                 flowables += self._page_break() if block.new_page else [CondPageBreak(self._room(blocks[i:]))]
             flowables += self._set(block)
         return flowables
@@ -223,13 +212,10 @@ class _Setter:
             return [KeepTogether([self._marked(block), Spacer(1, 8)])]
         return [KeepTogether([f for inner in block.blocks for f in self._set(inner)])]
 
-    def _paragraph(self, text: str, style: str) -> Any:
-        return self._raw(markup(text), style)
+    def _paragraph(self, text: str, style: str, *, language: str = "en", link: str = "") -> Any:
+        from reports.typesetting.paragraph import Paragraph
 
-    def _raw(self, marked: str, style: str) -> Any:
-        from reportlab.platypus import Paragraph
-
-        return Paragraph(marked, self.styles[style])
+        return Paragraph(checked(text, place=self._place), self.styles[style], language=language, link=link)
 
     def _heading(self, block: Heading) -> Any:
         found = self._paragraph(block.text, f"h{block.level}")
@@ -302,21 +288,34 @@ class _Setter:
         return [KeepTogether([Spacer(1, 5), drawn, Spacer(1, 3), self._paragraph(block.alt, "caption"), Spacer(1, 6)])]
 
     def _drawings(self, block: Plot | Picture) -> list[Any]:
+        from reports.typesetting.drawing import Chart
+
         if id(block) not in self._plots and isinstance(block, Picture):
-            self._plots[id(block)] = [vector(block.draw(WIDTH), width=WIDTH, height=HEIGHT - 80)]
+            self._plots[id(block)] = [Chart(vector(block.draw(WIDTH), width=WIDTH, height=HEIGHT - 80))]
         if isinstance(block, Plot) and id(block) not in self._plots:
             limits = domain(block)
             self._plots[id(block)] = [
-                drawing(piece, width=WIDTH, height=HEIGHT - 60, limits=limits) for piece in pieces(block)
+                Chart(drawing(piece, width=WIDTH, height=HEIGHT - 60, limits=limits)) for piece in pieces(block)
             ]
         return self._plots[id(block)]
 
     def _quote(self, block: Quote) -> Any:
-        rows = [[self._paragraph(name, "label"), self._paragraph(words, "quote")] for name, words in block.lines]
+        languages = block.languages or ("en",) * len(block.lines)
+        rows = [
+            [self._paragraph(name, "label"), self._paragraph(words, "quote", language=language)]
+            for (name, words), language in zip(block.lines, languages, strict=True)
+        ]
         return self._words(block.title, rows)
 
     def _marked(self, block: Marked) -> Any:
-        rows = [[self._paragraph(name, "label"), self._raw(_grounds(runs), "quote")] for name, runs in block.lines]
+        from reports.typesetting.paragraph import Paragraph
+
+        languages = block.languages or ("en",) * len(block.lines)
+        rows = []
+        for (name, runs), language in zip(block.lines, languages, strict=True):
+            checked("".join(words for words, _ in runs), place=self._place)
+            spans = _grounds(runs)
+            rows.append([self._paragraph(name, "label"), Paragraph(spans, self.styles["quote"], language=language)])
         return self._words(block.title, rows)
 
     def _words(self, title: str, lines: list[list[Any]]) -> Any:
@@ -344,10 +343,10 @@ def _grid(rows: list[list[Any]], widths: list[float], style: list[tuple[Any, ...
 
 def _column_widths(block: Table) -> list[float]:
     """Shares of the width, but no column narrower than the longest word of its heading."""
-    from reportlab.pdfbase.pdfmetrics import stringWidth
+    from reports.typesetting.paragraph import text_width
 
     pad = 9.0
-    least = [max(stringWidth(word, BOLD, 8) for word in c.title.split() or [""]) + pad for c in block.columns]
+    least = [max(text_width(word, 8, bold=True) for word in c.title.split() or [""]) + pad for c in block.columns]
     total = sum(column.width for column in block.columns)
     widths = [max(WIDTH * c.width / total, low) for c, low in zip(block.columns, least, strict=True)]
     spare = [w - low for w, low in zip(widths, least, strict=True)]
@@ -357,18 +356,17 @@ def _column_widths(block: Table) -> list[float]:
     return [w - excess * s / sum(spare) for w, s in zip(widths, spare, strict=True)]
 
 
-def _grounds(runs: Sequence[tuple[str, int]]) -> str:
-    """Paragraph markup of words on their grounds; spaces before and after a word have none."""
-    parts = []
+def _grounds(runs: Sequence[tuple[str, int]]) -> list[Any]:
+    """Words on their grounds; spaces before and after a word have none."""
+    from reports.typesetting.paragraph import Span
+
+    spans = []
     for words, strength in runs:
         bare = words.strip()
         before, after = words[: len(words) - len(words.lstrip())], words[len(words.rstrip()) :] if bare else ""
-        marked = markup(bare)
-        if strength and bare:
-            marked = f'<font backColor="{GROUNDS[strength]}">{marked}</font>'
-            marked = f"<b>{marked}</b>" if strength == len(GROUNDS) - 1 else marked
-        parts.append(f"{markup(before)}{marked}{markup(after)}")
-    return "".join(parts)
+        bold = strength == len(GROUNDS) - 1
+        spans += [Span(text=before), Span(text=bare, bold=bold, ground=GROUNDS[strength]), Span(text=after)]
+    return [span for span in spans if span.text]
 
 
 def _null_text(block: Plot) -> str:
@@ -406,41 +404,35 @@ def _sign(verdict: Verdict) -> Any:
 
 
 def _styles() -> dict[str, Any]:
-    from reportlab.lib.enums import TA_RIGHT
-    from reportlab.lib.styles import ParagraphStyle
+    from reports.typesetting.paragraph import Style
 
-    def style(name: str, size: float, leading: float, **more: Any) -> Any:
-        settings: dict[str, Any] = {"fontName": REGULAR, "textColor": INK, "splitLongWords": 1, **more}
-        return ParagraphStyle(name, fontSize=size, leading=leading, **settings)
+    def style(name: str, size: float, leading: float, **more: Any) -> Style:
+        return Style(name=name, size=size, leading=leading, **{"colour": INK, **more})
 
-    bold = {"fontName": BOLD}
     made = [
-        style("kicker", 8.5, 12, textColor=ACCENT, **bold),
-        style("title", 25, 31, spaceBefore=8, spaceAfter=6, textColor=ACCENT, **bold),
-        style("subtitle", 11.5, 16, textColor=GREY, spaceAfter=10),
-        style("h1", 17, 22, spaceBefore=18, spaceAfter=8, textColor=ACCENT, **bold),
-        style("h2", 11.5, 15, spaceBefore=12, spaceAfter=5, **bold),
-        style("h3", 9.5, 13, spaceBefore=10, spaceAfter=3, **bold),
-        style("body", 9.5, 14, spaceAfter=6),
-        style("lead", 11, 16.5, spaceAfter=8),
-        style("small", 8, 11.5, textColor=GREY, spaceAfter=4),
-        style("caption", 8, 11.5, textColor=GREY),
-        style(
-            "code", 8.5, 13, backColor=TINT, borderPadding=7, spaceBefore=8, spaceAfter=10, leftIndent=7, rightIndent=7
-        ),
-        style("item", 9.5, 14, spaceAfter=3),
-        style("bullet", 9.5, 14, textColor=ACCENT),
-        style("label", 8.5, 12.5, textColor=GREY),
+        style("kicker", 8.5, 12, colour=ACCENT, bold=True),
+        style("title", 25, 31, space_before=8, space_after=6, colour=ACCENT, bold=True),
+        style("subtitle", 11.5, 16, colour=GREY, space_after=10),
+        style("h1", 17, 22, space_before=18, space_after=8, colour=ACCENT, bold=True),
+        style("h2", 11.5, 15, space_before=12, space_after=5, bold=True),
+        style("h3", 9.5, 13, space_before=10, space_after=3, bold=True),
+        style("body", 9.5, 14, space_after=6),
+        style("lead", 11, 16.5, space_after=8),
+        style("small", 8, 11.5, colour=GREY, space_after=4),
+        style("caption", 8, 11.5, colour=GREY),
+        style("code", 8.5, 13, ground=TINT, padding=7, space_before=8, space_after=10, indent=7),
+        style("item", 9.5, 14, space_after=3),
+        style("bullet", 9.5, 14, colour=ACCENT),
+        style("label", 8.5, 12.5, colour=GREY),
         style("cell", 8.5, 12.5),
-        style("right", 8.5, 12.5, alignment=TA_RIGHT),
+        style("right", 8.5, 12.5, right=True),
         style("contents", 9, 13),
-        style("head", 8, 11, textColor=ACCENT, **bold),
-        style("head-right", 8, 11, textColor=ACCENT, alignment=TA_RIGHT, **bold),
-        style("count", 22, 26, textColor=INK, **bold),
+        style("head", 8, 11, colour=ACCENT, bold=True),
+        style("head-right", 8, 11, colour=ACCENT, right=True, bold=True),
+        style("count", 22, 26, bold=True),
         style("tile", 8.5, 11.5),
-        style("quote-title", 8, 11.5, **bold),
+        style("quote-title", 8, 11.5, bold=True),
         style("quote", 9, 13),
-        style("running", 8, 10, textColor=GREY),
-        style("page", 8, 10, textColor=GREY, alignment=TA_RIGHT),
+        style("running", 8, 10, colour=GREY),
     ]
     return {found.name: found for found in made}

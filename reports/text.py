@@ -1,97 +1,87 @@
-"""Text on its way into the PDF: escaped, and checked against the faces so that nothing is ever drawn as a box.
+"""Text on its way into the PDF: checked against the faces so that nothing is ever drawn as a box, and cut to a width.
 
-The bundled faces draw Latin (with Yoruba, Hausa, Vietnamese letters), Greek and Cyrillic. Scripts that need shaping or
-right-to-left order are not drawn at all in this version: a wrong letter is worse than a pointer to the original.
+What the faces draw is drawn in its own script (`reports.typesetting`). A character that no face has stops the build by
+name, but in words that are quoted from elsewhere, where it is spelled out.
 """
 
 from __future__ import annotations
 
-import functools
 import unicodedata
-from pathlib import Path
-from xml.sax.saxutils import escape
 
 from audit.errors import ResourceError
+from reports.typesetting.bidi import isolated
+from reports.typesetting.faces import FONT_DIR, LATIN, face, first_missing, is_drawn, named
 
-FONT_DIR = Path(__file__).parent / "fonts"
-REGULAR, BOLD, SIGNS = "NotoSans", "NotoSans-Bold", "NotoSansSC-Signs"
-FILES = {REGULAR: "NotoSans-Regular.ttf", BOLD: "NotoSans-Bold.ttf", SIGNS: "NotoSansSC-Signs.ttf"}
-
-
-def register_faces() -> None:
-    """Make the bundled faces known to reportlab, once per process."""
-    from reportlab.pdfbase import pdfmetrics
-    from reportlab.pdfbase.ttfonts import TTFont
-
-    known = set(pdfmetrics.getRegisteredFontNames())
-    for name, file in FILES.items():
-        if name not in known:
-            pdfmetrics.registerFont(TTFont(name, str(FONT_DIR / file)))
-    pdfmetrics.registerFontFamily(REGULAR, normal=REGULAR, bold=BOLD, italic=REGULAR, boldItalic=BOLD)
-
-
-@functools.lru_cache(maxsize=8)
-def coverage(name: str) -> frozenset[int]:
-    """Code points that the face `name` has a glyph for."""
-    from reportlab.pdfbase.ttfonts import TTFontFile
-
-    return frozenset(TTFontFile(str(FONT_DIR / FILES[name])).charToGlyph)
+__all__ = ["FONT_DIR", "can_draw", "checked", "is_legible", "is_plain", "isolated", "label", "spelled_out", "width"]
+LONGEST_PLACE = 60  # characters of a text in an error
+LABEL_SIZE = 8.0  # points, of labels in charts
 
 
 def can_draw(text: str) -> bool:
     """Whether the bundled faces set `text` as its readers write it.
 
-    False for characters without a glyph, and for combining marks that have no precomposed letter: their place over the
-    letter needs shaping.
+    False for characters that no face has, and for a mark without a letter before it.
     """
-    plain = _prepared(text)
-    return all(_face_of(c) is not None and not unicodedata.combining(c) for c in plain if c != "\n")
+    plain = unicodedata.normalize("NFC", text)
+    return _first_missing(plain) is None and not (plain and unicodedata.category(plain[0]) in ("Mn", "Me", "Mc"))
+
+
+def is_legible(text: str) -> bool:
+    """Whether what the faces lack in `text` are signs alone, such as emoji: it can be read with them spelled out."""
+    return all(_is_drawn(c) or not unicodedata.category(c).startswith(("L", "M")) for c in text)
+
+
+def is_plain(text: str) -> bool:
+    """Whether the Latin face alone draws it."""
+    return face(LATIN).draws(text)
 
 
 def spelled_out(text: str) -> str:
-    """`text` with each character that cannot be drawn named, as in "[U+6C34]": for fragments quoted in reasons."""
-    return "".join(c if c == "\n" or _face_of(c) is not None else f"[U+{ord(c):04X}]" for c in _prepared(text))
+    """`text` with each character that cannot be drawn named, as in "[U+1F600]": for words quoted from elsewhere."""
+    plain = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(c if _is_drawn(c) else f"[U+{ord(c):04X}]" for c in plain)
 
 
-def markup(text: str) -> str:
-    """`text` as reportlab paragraph markup that shows exactly its characters.
+def checked(text: str, *, place: str) -> str:
+    """`text`, all of which the faces draw.
 
     Raises:
-        ResourceError: a character has no glyph in any bundled face; the message names it.
+        ResourceError: they lack a character; the message gives its name and where it stands.
     """
-    runs: list[tuple[str, list[str]]] = []
-    for c in _prepared(text):
-        face = REGULAR if c == "\n" else _face_of(c)
-        if face is None:
-            raise ResourceError(_missing(c, text))
-        if not runs or runs[-1][0] != face:
-            runs.append((face, []))
-        runs[-1][1].append(c)
-    return "".join(_run(face, "".join(chars)) for face, chars in runs)
+    c = _first_missing(unicodedata.normalize("NFC", text))
+    if c is None:
+        return text
+    at = max(0, text.find(c))
+    begin = max(0, at - LONGEST_PLACE // 2)
+    around = spelled_out(text[begin : begin + LONGEST_PLACE]).replace("\n", " ")
+    shown = f"{'…' if begin else ''}{around}{'…' if len(text) > begin + LONGEST_PLACE else ''}"
+    raise ResourceError(
+        f'report, {place}: "{shown}" holds {named(c)}, which no bundled face can draw; '
+        "write it in a script that docs/report.md lists"
+    )
 
 
-def _prepared(text: str) -> str:
-    """Composed letters, tabs as spaces, one kind of line end, and no invisible format characters."""
-    lines = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
-    return "".join(c for c in lines if unicodedata.category(c) != "Cf")
+def width(text: str, size: float = LABEL_SIZE, *, bold: bool = False) -> float:
+    """Of a text on one line, in points."""
+    from reports.typesetting.paragraph import text_width
+
+    return text_width(spelled_out(text), size, bold=bold)
 
 
-def _face_of(c: str) -> str | None:
-    if ord(c) in coverage(REGULAR) and ord(c) in coverage(BOLD):
-        return REGULAR
-    return SIGNS if ord(c) in coverage(SIGNS) else None
+def label(text: str, most: float, size: float = LABEL_SIZE, *, bold: bool = False) -> str:
+    """`text` as a label of a chart: on one line no wider than `most` points, cut between letters where it must be."""
+    from reports.typesetting.paragraph import cut
+
+    return cut(spelled_out(text), most, size, bold=bold)
 
 
-def _run(face: str, chars: str) -> str:
-    safe = escape(chars).replace("\n", "<br/>")
-    return f'<font name="{SIGNS}">{safe}</font>' if face == SIGNS else safe
+def _first_missing(text: str) -> str | None:
+    return None if text.isascii() and text.isprintable() else first_missing(_spaces(text))
 
 
-def _missing(c: str, text: str) -> str:
-    name = unicodedata.name(c, "a control character or unassigned")
-    ascii_only = spelled_out(text)
-    shown = ascii_only if len(ascii_only) <= 60 else ascii_only[:59] + "…"
-    return (
-        f'report: "{shown}" holds U+{ord(c):04X} ({name}), which no bundled face can draw; '
-        "write it in Latin, Greek or Cyrillic letters in the suite's labels and texts of its declaration"
-    ).replace("\n", " ")
+def _is_drawn(c: str) -> bool:
+    return c in "\n\t" or is_drawn(c)
+
+
+def _spaces(text: str) -> str:
+    return text.replace("\r", "\n").replace("\t", " ")

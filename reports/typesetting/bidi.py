@@ -7,6 +7,7 @@ Unicode's BidiCharacterTest.txt. The time it takes grows with the text's length 
 from __future__ import annotations
 
 import functools
+import itertools
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ DEEPEST = 125
 MOST_OPEN_BRACKETS = 63  # BD16
 CANONICAL = {"\u2329": "\u3008", "\u232a": "\u3009"}
 ORIGIN = {"R": "R", "EN": "R", "AN": "R", "L": "L"}  # N0, N1: numbers count as right-to-left
-FSI, PDI = "\u2068", "\u2069"
+LRI, FSI, PDI = "\u2066", "\u2068", "\u2069"
 CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -172,9 +173,7 @@ class _Sequence:
     after: str
 
 
-def _sequences(
-    classes: Sequence[str], embedded: Sequence[int], closing: dict[int, int], base: int
-) -> list[_Sequence]:
+def _sequences(classes: Sequence[str], embedded: Sequence[int], closing: dict[int, int], base: int) -> list[_Sequence]:
     """All of them, with sos and eos from the embedding levels (X10)."""
     kept = [i for i, c in enumerate(classes) if c not in REMOVED]
     runs: list[list[int]] = []
@@ -185,7 +184,7 @@ def _sequences(
             runs.append([i])
     starting = {run[0]: run for run in runs}
     continued = set(closing.values())
-    after = dict(zip(kept, kept[1:], strict=False))
+    after = dict(itertools.pairwise(kept))
     before = {j: i for i, j in after.items()}
     found = []
     for run in runs:
@@ -206,9 +205,7 @@ def _side(level: int) -> str:
     return "R" if level & 1 else "L"
 
 
-def _resolve(
-    sequence: _Sequence, text: str, classes: Sequence[str], resolved: Sequence[str], found: list[int]
-) -> None:
+def _resolve(sequence: _Sequence, text: str, classes: Sequence[str], resolved: Sequence[str], found: list[int]) -> None:
     """Write the final levels of one sequence into `found`."""
     kinds = _weak([resolved[i] for i in sequence.places], sequence.before)
     _brackets(kinds, sequence, text, classes)

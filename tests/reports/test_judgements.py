@@ -201,19 +201,36 @@ def test_one_who_differs_on_a_finding_without_a_picture_is_quoted_too(blocks):
     assert "Mathare Youth Forum: disagree: Not in my quarter." in said
 
 
-def test_words_in_a_script_the_faces_do_not_draw_are_pointed_to_and_markup_is_shown_as_written(blocks):
+def test_words_stand_in_their_own_script_and_markup_is_shown_as_written(blocks):
     said = words_of(part(blocks, "1. "))
-    assert people.ARABIC not in said
-    assert "original words in Arabic: see the desk or its export." in said
+    assert people.ARABIC in said
     assert people.HOSTILE in said
     assert all(text.can_draw(line) for line in words_of(blocks).splitlines())
+    quotes = [b for b in flat(blocks) if isinstance(b, Quote) and b.languages]
+    told = {(words, of) for q in quotes for (_, words), of in zip(q.lines, q.languages, strict=True)}
+    assert {(people.ARABIC, "ar"), (people.HOSTILE, "en")} <= told
 
 
-def test_a_name_in_another_script_gives_way_to_the_id():
+@pytest.mark.parametrize(
+    ("comment", "shown"),
+    [
+        ("True \U0001f600", "True [U+1F600]"),  # a sign without a face is spelled out
+        ("ខ្មែរ", "original words in Khmer: see the desk or its export."),  # letters without one are pointed to
+    ],
+)
+def test_words_that_the_faces_do_not_draw_are_spelled_out_or_pointed_to(judged, comment, shown):
+    voices = tuple(dataclasses.replace(v, comment=comment, comment_language="km") for v in judged.voices)
+    said = words_of(pages(dataclasses.replace(judged, voices=voices)))
+    assert shown in said
+    assert comment not in said
+
+
+def test_a_name_in_another_script_stands_in_it_and_apart_from_the_number_after_it():
     names = {**people.COMMUNITIES, "mathare-youth": "متحدون"}
     said = words_of(pages(people.judgements(communities=names)))
-    assert "mathare-youth (5)" in said
-    assert "متحدون" not in said
+    assert "\u2068متحدون\u2069 (5)" in said
+    unknown = {**people.COMMUNITIES, "mathare-youth": "ខ្មែរ"}
+    assert "mathare-youth (5)" in words_of(pages(people.judgements(communities=unknown)))
 
 
 def test_long_words_are_cut_and_say_so(judged):
@@ -300,7 +317,6 @@ def test_the_pdf_holds_the_section_and_is_the_same_bytes_twice(tmp_path, judged)
         "hash 9c9c9c9c",
         "Contest c1c1c1c1 · Dattawan Kano: answered",
         '<b>not</b> so & <font name="x">here</font> =1+1',
-        "original words in Arabic",
         "Not in my quarter.",
     ):
         assert words in found
