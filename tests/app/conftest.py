@@ -138,6 +138,12 @@ def client(desk: Desk) -> Iterator[TestClient]:
 def application(desk: Desk) -> Starlette:
     """What `server.build` makes, without Streamlit's runtime: there can be but one in a process."""
     pages = [Route(f"/{name}", lambda _request: PlainTextResponse("a page")) for name in server.PAGES]
+    pages += [
+        Route(
+            f"/{path}{{rest:path}}", lambda _request: PlainTextResponse("Streamlit's"), methods=["GET", "PUT", "POST"]
+        )
+        for path in ("media/", "_stcore/")
+    ]
     return Starlette(routes=[*server.routes_of(desk), *pages], middleware=[Middleware(server.Guard, desk=desk)])
 
 

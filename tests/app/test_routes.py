@@ -185,6 +185,50 @@ def test_another_sites_page_opens_no_session_with_my_cookie(client, amina):
     assert refused.value.code == 4401
 
 
+def test_over_https_a_page_that_came_unencrypted_opens_no_session(desk, amina, people):
+    settings = Settings(
+        database="", folder=desk.settings.folder, runs=desk.settings.runs, public_url="https://desk.example.org"
+    )
+    with TestClient(application(Desk(settings=settings, db=desk.db)), base_url="https://desk.example.org") as client:
+        client.cookies.set("__Host-desk", people.sign_in("amina"))
+        with (
+            pytest.raises(WebSocketDisconnect) as refused,
+            client.websocket_connect("/_stcore/stream", headers={"origin": "http://desk.example.org"}),
+        ):
+            pass
+    assert refused.value.code == 4401
+
+
+def test_a_file_that_a_page_hands_out_is_for_who_is_signed_in(client, desk, people, amina):
+    """An export lies at an address that holds a digest of it; the address alone does not open it."""
+    assert client.get("/media/0123.csv").status_code == 404
+    secret = people.sign_in("amina")
+    client.cookies.set("desk", secret)
+    assert client.get("/media/0123.csv").text == "Streamlit's"
+    accounts.sign_out(desk.db, secret)
+    assert client.get("/media/0123.csv").status_code == 404
+
+
+def test_only_who_may_bring_data_hands_files_in(client, people, amina):
+    """What is handed in is held in memory as long as its page: nobody else may fill it."""
+    people("ada", Role.AUDITOR)
+    upload = "/_stcore/upload_file/session/file"
+    assert client.put(upload).status_code == 404
+    client.cookies.set("desk", people.sign_in("amina"))
+    assert client.put(upload).status_code == 404
+    client.cookies.set("desk", people.sign_in("ada"))
+    assert client.put(upload).text == "Streamlit's"
+
+
+def test_figures_on_sessions_and_the_way_in_for_programs_are_nobodys(client, people):
+    people("root2", Role.ADMIN)
+    client.cookies.set("desk", people.sign_in("root2"))
+    assert client.get("/_stcore/metrics").status_code == 404
+    for path in ("interact", "mcp"):
+        assert client.post(f"/_stcore/agent/{path}").status_code == 404
+    assert client.get("/_stcore/health").text == "Streamlit's"
+
+
 def test_every_answer_forbids_frames_sniffing_and_referrers(client):
     for path in ("/auth/sign-in", "/healthz", "/", "/nowhere"):
         headers = client.get(path).headers
