@@ -26,6 +26,7 @@ def main() -> None:
         enter_by_provider()
         welcome()
         return
+    frame.begin(actor)
     page = frame.navigation(actor)
     with st.sidebar:
         signed_in(actor)

@@ -22,6 +22,7 @@ from streamlit_app.shown import in_label
 from streamlit_app.texts import N_, STATE, _, chosen, direction
 
 SIGN_IN = "sign_in"  # key of the session's state: the secret of a sign-in where no browser holds cookies
+WHOSE = "whose"  # key of the session's state: id of the person whose words are in it
 RUN = "run"
 
 
@@ -117,6 +118,31 @@ def me() -> Actor:
     if actor is None:
         raise NotAllowedError(_("You are signed out. Reload the page to sign in again."))
     return actor
+
+
+def when_asked(make: Callable[[str], bytes]) -> Callable[[], bytes]:
+    """A file that is made when its button is pressed; `make` is given the person's id.
+
+    Streamlit calls it outside of any page, where nobody is signed in: so the sign-in is taken along and looked up then.
+    """
+    held, out = secret(), _("You are signed out. Reload the page to sign in again.")
+
+    def made() -> bytes:
+        actor = accounts.person_of(db(), held) if held else None
+        if actor is None:
+            raise NotAllowedError(out)
+        return make(actor.id)
+
+    return made
+
+
+def begin(actor: Actor) -> None:
+    """Forget what another person left in this page: a tab that lost its connection takes it up with new cookies."""
+    if st.session_state.get(WHOSE, actor.id) != actor.id:
+        kept = {name: st.session_state[name] for name in (SIGN_IN, STATE) if name in st.session_state}
+        st.session_state.clear()
+        st.session_state.update(kept)
+    st.session_state[WHOSE] = actor.id
 
 
 def choose_language(actor: Actor | None) -> str:

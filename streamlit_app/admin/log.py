@@ -59,22 +59,22 @@ def _put_checked(checked: Checked) -> None:
 
 def _files() -> None:
     """Files are made when they are asked for, by whoever asks."""
-    makers: tuple[tuple[str, str, str, Callable[[], bytes]], ...] = (
+    makers: tuple[tuple[str, str, str, Callable[[str], bytes]], ...] = (
         (
             _("Download the log (JSON Lines)"),
             "events.jsonl",
             "application/jsonl",
-            lambda: exchange.event_log(frame.db(), by=frame.me().id),
+            lambda by: exchange.event_log(frame.db(), by=by),
         ),
         (
             _("Download the moderation log (CSV)"),
             "moderation.csv",
             "text/csv",
-            lambda: exchange.moderation_log(frame.db(), by=frame.me().id),
+            lambda by: exchange.moderation_log(frame.db(), by=by),
         ),
     )
     for column, (label, name, mime, make) in zip(st.columns(2), makers, strict=True):
-        column.download_button(label, make, file_name=name, mime=mime, on_click="ignore")
+        column.download_button(label, frame.when_asked(make), file_name=name, mime=mime, on_click="ignore")
 
 
 def _events() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from app.conftest import everything, judge, words_of
 from audit import pipeline
+from audit.errors import NotAllowedError
 from audit.records import Finding, Verdict
 from audit.reviews import accounts, consent, contests, library
 from audit.reviews.roles import Role
@@ -42,6 +46,30 @@ def test_a_revoked_sign_in_shows_nothing_at_the_next_click(app, desk, amina):
     assert test.title[0].value == "Overview"
     accounts.sign_out_everywhere(desk.db, by="amina")
     assert test.run().title[0].value == "Community desk"
+
+
+def test_a_page_that_another_person_takes_up_holds_no_word_of_the_first(app, people, amina, nairobi):
+    """Two people at one computer: a tab that lost its connection comes back with the cookies of who signed in since."""
+    people("baraka", (Role.REVIEWER, nairobi))
+    test = app("amina")
+    test.session_state["card:1:comment"] = "half a sentence"
+    assert test.run().session_state["card:1:comment"] == "half a sentence"
+    test.session_state[frame.SIGN_IN] = people.sign_in("baraka")
+    test.run()
+    assert "Signed in as Baraka" in re.sub("<[^<>]+>|[\u2068\u2069]", "", str(test.sidebar[0].value))
+    assert "card:1:comment" not in test.session_state
+
+
+def test_a_file_is_made_when_its_button_is_pressed_for_who_is_still_signed_in(app, desk, nairobi, monkeypatch):
+    """Streamlit makes it outside of any page, in another thread."""
+    made, real = [], frame.when_asked
+    monkeypatch.setattr(frame, "when_asked", lambda make: made.append(real(make)) or made[-1])
+    app("root", page="admin", part="log")
+    with ThreadPoolExecutor(1) as elsewhere:
+        assert b'"community made"' in elsewhere.submit(made[0]).result()
+        accounts.sign_out_everywhere(desk.db, by="root")
+        with pytest.raises(NotAllowedError, match="You are signed out"):
+            elsewhere.submit(made[0]).result()
 
 
 def test_the_profile_decides_the_language_then_the_address(app, people, nairobi):
