@@ -7,21 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from audit.measures import INSTRUMENT
 from audit.records import Estimate, Evidence, Finding, Judgements, SuiteRecord, Verdict
 from reports.words import all_labels
 
 STRENGTH = tuple(Verdict)  # evidence first
 APPENDIX = "Appendix: all exploratory estimates"
-# They tell whether a number can be trusted, not how the model treats people: never a result, never counted as one.
-INSTRUMENT = (
-    "competence",
-    "bits_per_byte",
-    "control_effect",
-    "content_tracking",
-    "paraphrase_agreement",
-    "circuit_controls",
-    "screening_error",
-)
 FOUND = "would have been found in four of five such audits"
 
 

@@ -47,7 +47,7 @@ from audit.measures.underrepresentation import underrepresentation
 from audit.measures.view import View, prepare
 from audit.records import Evidence, Measurement
 
-__all__ = ["MEASURES", "Measure", "failed_competence", "measure", "prepare"]
+__all__ = ["INSTRUMENT", "MEASURES", "Measure", "failed_competence", "measure", "prepare"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +61,17 @@ class Measure:
     compute: Callable[[View], tuple[Measurement, ...]]
     page: str = ""  # in docs/measures, where it is not that of its name
 
+
+# They tell whether a number can be trusted, not how the model treats people: never a result, never counted as one.
+INSTRUMENT = (
+    "competence",
+    "bits_per_byte",
+    "control_effect",
+    "content_tracking",
+    "paraphrase_agreement",
+    "circuit_controls",
+    "screening_error",
+)
 
 LN2 = 0.6931471805599453  # the odds between two answers double
 

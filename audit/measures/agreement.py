@@ -40,7 +40,7 @@ METRICS: tuple[Metric, ...] = ("nominal", "ordinal")
 FEWEST_DIVIDED = 5  # findings on which people differ; below, resamples tell too little of disagreement
 REARRANGEMENTS = 4999  # of people over communities
 ALPHA_UNIT = "alpha"
-NO_PAIR = "no finding was judged by two people"
+NO_PAIR = "no finding was judged by two or more people"
 ONE_VALUE = "everybody gave the same answer to everything, so agreement cannot be told from habit"
 
 # --- Krippendorff's alpha ----------------------------------------------------------------------
@@ -117,7 +117,7 @@ def alpha_estimate(counts: Floats, *, metric: Metric, level: float = LEVEL) -> E
         return value
     pairs = coincidences(counts)
     n = len(pairs)
-    if (reason := too_few(n, what="judged by two people")) is not None:
+    if (reason := too_few(n, what="judged by two or more people")) is not None:
         return Undefined(reason=reason)
     _, expected, total = (float(x) for x in _disagreements(pairs.sum(axis=0), metric=metric))
     margins = pairs.sum(axis=(0, 1))

@@ -21,6 +21,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from audit.errors import DeskError
+from audit.measures import INSTRUMENT
 from audit.records import Verdict
 from audit.reviews import events
 from audit.reviews.database import Database
@@ -30,6 +31,7 @@ from audit.reviews.tables import Assignment, Event, FindingRow, Grant, Person, R
 
 SHARE = 0.2  # of what a reviewer is asked about, findings without evidence
 READ = "judgements read"  # the event that says that somebody read what others said of a finding, or of a whole run
+WITHOUT_EVIDENCE = 20  # findings given out of a run that has no evidence in a community's languages
 FILLERS = (str(Verdict.NO_EVIDENCE), str(Verdict.INSUFFICIENT))  # not interpretable: there is nothing to judge
 
 
@@ -164,13 +166,14 @@ def _subject(run: str, finding: str) -> str:
 class _Possible:
     wanted: Mapping[str, _Wanted]  # in the order of the report
     verdicts: Mapping[str, str]
+    checks: frozenset[str]  # of the instrument: no results, nobody's experience speaks to them
 
 
 def _possible(session: Session, run: Run, *, languages: Sequence[str]) -> _Possible:
     """Findings of the run that people who read the community's languages can judge."""
     other = FindingRow.content["measurement"]["scope"]["other_language"].as_string()
     rows = session.execute(
-        select(FindingRow.id, FindingRow.language, other.label("other"), FindingRow.verdict)
+        select(FindingRow.id, FindingRow.language, other.label("other"), FindingRow.verdict, FindingRow.measure)
         .where(FindingRow.run_id == run.id, FindingRow.place != GONE)
         .order_by(FindingRow.place)
     ).all()
@@ -181,7 +184,8 @@ def _possible(session: Session, run: Run, *, languages: Sequence[str]) -> _Possi
         one = _Wanted(row.id, named or frozenset(run.languages) & theirs, bool(named))
         if one.languages and one.languages <= theirs:
             wanted[row.id] = one
-    return _Possible(wanted, {row.id: row.verdict for row in rows})
+    checks = frozenset(row.id for row in rows if row.measure in INSTRUMENT)
+    return _Possible(wanted, {row.id: row.verdict for row in rows}, checks)
 
 
 def _named(possible: _Possible, findings: Sequence[str], *, community: str) -> list[_Wanted]:
@@ -194,13 +198,17 @@ def _named(possible: _Possible, findings: Sequence[str], *, community: str) -> l
 
 
 def _chosen(possible: _Possible, *, share: float, at_most: int | None, seed: int) -> list[_Wanted]:
-    """Those with evidence in order, others scattered among them; by the seed alone, so that a second call agrees."""
-    evidence = [id_ for id_ in possible.wanted if possible.verdicts[id_] == Verdict.EVIDENCE]
-    others = [id_ for id_ in possible.wanted if possible.verdicts[id_] in FILLERS]
+    """Those with evidence in order, others scattered among them; by the seed alone, so that a second call agrees.
+
+    Where there is no evidence in the community's languages, some of the others: that too is worth a judgement.
+    """
+    results = [id_ for id_ in possible.wanted if id_ not in possible.checks]
+    evidence = [id_ for id_ in results if possible.verdicts[id_] == Verdict.EVIDENCE]
+    others = [id_ for id_ in results if possible.verdicts[id_] in FILLERS]
     others.sort(key=lambda id_: drawn(seed, "filler", id_))
-    n_others = round(len(evidence) * share / (1 - share)) if evidence else 0
+    n_others = round(len(evidence) * share / (1 - share)) if evidence else WITHOUT_EVIDENCE
     if at_most is not None and len(evidence) + min(n_others, len(others)) > at_most:
-        n_others = min(round(at_most * share), len(others))
+        n_others = min(round(at_most * share) if evidence else at_most, len(others))
         evidence = evidence[: at_most - n_others]
     mixed = {id_: float(place) for place, id_ in enumerate(evidence)}
     for id_ in others[:n_others]:

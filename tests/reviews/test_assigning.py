@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import select
 
 from audit.errors import DeskError, NotAllowedError
+from audit.records import Verdict
 from audit.reviews import judging
 from audit.reviews.assigning import assign, note_seen
 from audit.reviews.judging import Judgement
 from audit.reviews.roles import Role
-from audit.reviews.tables import Assignment, Event, Person
+from audit.reviews.tables import Assignment, Event, FindingRow, Person
 
 SWAHILI = [f"sw-{number}" for number in range(1, 7)]
 
@@ -93,6 +94,26 @@ def test_a_limit_takes_evidence_first_and_keeps_the_share(desk, run):
     order = {row.finding_id for row in rows(desk)}
     assert len(order) == 5
     assert {id_ for id_ in order if not id_.startswith("none-")} == {"sw-1", "sw-2", "sw-3", "sw-4"}
+
+
+def test_checks_of_the_instrument_are_given_to_nobody_unless_they_are_named(desk, run):
+    """sw-1 becomes a statement on the instrument: five of the six in Swahili are left."""
+    with desk.write() as session:
+        session.get(FindingRow, (run, "sw-1")).measure = "competence"
+    assign(desk, run, community="nairobi", overlap=1, seed=0, by="stella")
+    with desk.read() as session:
+        given = set(session.scalars(select(Assignment.finding_id)))
+    assert "sw-1" not in given
+    assert {f"sw-{number}" for number in range(2, 7)} <= given
+    assert assign(desk, run, community="nairobi", findings=["sw-1"], overlap=1, seed=0, by="stella").new == 1
+
+
+def test_a_run_without_evidence_in_the_communitys_languages_is_given_out_all_the_same(desk, run):
+    with desk.write() as session:
+        for row in session.scalars(select(FindingRow).where(FindingRow.verdict == str(Verdict.EVIDENCE))):
+            row.verdict = str(Verdict.INSUFFICIENT)
+    done = assign(desk, run, community="nairobi", overlap=1, at_most=3, seed=0, by="stella")
+    assert done.findings == done.new == 3
 
 
 def test_only_who_reads_the_language_is_asked_and_what_is_short_says_why(desk, run, community, person):
