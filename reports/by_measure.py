@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from audit.findings import FAMILY_LEVEL
-from audit.measures import MEASURES
+from audit.measures import INSTRUMENT, MEASURES
 from audit.measures.competence import BAR
 from audit.records import Estimate, Finding, Verdict
 from reports.behind import evidence_pages
 from reports.beside import beside
 from reports.blocks import Block, Bullets, Heading, Text
-from reports.case import APPENDIX, INSTRUMENT, STRENGTH, Case, grouped_by_measure, surest_first, verdict_counts
+from reports.case import APPENDIX, STRENGTH, Case, grouped_by_measure, surest_first, verdict_counts
 from reports.estimates import charts_and_tables, scope_names, scope_title
 from reports.words import humanised, listed
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.app_cli import read_oidc
+from audit.app_cli import in_the_clear, read_oidc
 from audit.errors import UsageError
 
 WHOLE = {
@@ -48,6 +48,19 @@ def test_a_file_that_is_no_toml_is_refused_in_one_line(tmp_path):
     file.write_text("auth = [")
     with pytest.raises(UsageError, match="cannot be read as TOML"):
         read_oidc(file)
+
+
+@pytest.mark.parametrize(
+    ("host", "url", "warned"),
+    [
+        ("127.0.0.1", "", False),
+        ("0.0.0.0", "https://desk.example.org", False),
+        ("0.0.0.0", "", True),
+        ("10.0.0.5", "http://desk.example.org", True),
+    ],
+)
+def test_passwords_that_would_cross_a_network_unencrypted_are_warned_of(host, url, warned):
+    assert bool(in_the_clear(host, url)) is warned
 
 
 def free_port() -> int:
