@@ -67,14 +67,26 @@ def open_app(
     worker; what was saved is saved.
     """
     place = (folder or desk_folder()).resolve()
-    place.mkdir(parents=True, exist_ok=True)
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)  # its reports hold what people said
     database = db or f"sqlite:///{place / 'desk.db'}"
     served = _built(database, place, runs=runs, url=url, model=model, oidc=oidc)
     address = url.rstrip("/") or f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared
+    if warning := in_the_clear(host, url):
+        terminal.line(warning, console=terminal.err)
     _bring(runs)
     opened = _first_start(address) or address
     with _worker(database, place, model=model) if worker else _nothing():
         _serve(served, host=host, port=port, opened=opened if browser else "")
+
+
+def in_the_clear(host: str, url: str) -> str:
+    """What to say where passwords would cross a network that others may listen to; "" where they do not."""
+    if host in ("127.0.0.1", "::1", "localhost") or url.startswith("https://"):
+        return ""
+    return (
+        f"{host}: passwords and sign-ins cross the network unencrypted; put a proxy with TLS before the desk and name "
+        "it: --url https://..."
+    )
 
 
 def _built(database: str, folder: Path, *, runs: Path, url: str, model: str, oidc: Path | None) -> Any:

@@ -91,7 +91,7 @@ def run_worker(
 
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / ".worker.lock", timeout=0)
     try:
         lock.acquire()

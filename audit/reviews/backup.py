@@ -40,6 +40,7 @@ MANIFEST = "manifest.json"
 LEFT_OUT = frozenset({SignIn.__tablename__, Attempt.__tablename__})
 FOLDERS = ("reports", "suites")  # of the desk's folder: what cannot be made again
 PORTION = 500  # rows at a time
+GROWTH_MOST, GROWTH_FREE = 200, 10_000_000  # times that a member may grow when unpacked, and bytes that may in any case
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +167,8 @@ def restore(file: Path, url: str, *, folder: Path | None = None) -> Summary:
                 _fill(connection, archive, manifest, file=file, place=place)
         finally:
             engine.dispose()
+    if folder is not None and files:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # reports hold what people said
     for path, content in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -294,11 +297,21 @@ def _summary(manifest: Any) -> Summary:
 def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(file) as archive:
+            _require_plausible(archive, file)
             yield archive
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError):
         raise DeskError(f"{file}: damaged, or not a backup of a desk; take another one") from None
     except OSError as error:
         raise DeskError(f"{error.filename or file}: {error.strerror or error}; check the file and its folder") from None
+
+
+def _require_plausible(archive: zipfile.ZipFile, file: Path) -> None:
+    """Nothing that would fill memory or disk: rows of a desk shrink to a fiftieth at most, zeros to a thousandth."""
+    for member in archive.infolist():
+        if member.file_size > max(GROWTH_FREE, GROWTH_MOST * member.compress_size):
+            raise DeskError(
+                f"{file}: {member.filename[:60]!r} would grow to {member.file_size} bytes; no desk made this backup"
+            )
 
 
 @contextmanager

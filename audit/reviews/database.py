@@ -254,7 +254,7 @@ def make_private(file: Path) -> None:
             "name a file on a local disk, or a PostgreSQL server"
         )
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as error:
         raise DeskError(f"{file}: {error.strerror}; name a file in a folder that you may write to") from None

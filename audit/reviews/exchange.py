@@ -37,7 +37,7 @@ from audit.reviews.assigning import note_seen
 from audit.reviews.database import Database
 from audit.reviews.library import GONE, run_of
 from audit.reviews.roles import Action, permitted
-from audit.reviews.summary import Told, handle_of, names_of, open_to, told
+from audit.reviews.summary import IMPORTED, Told, handle_of, names_of, open_to, told
 from audit.reviews.tables import Community, Event, FindingRow, ItemReview, Person, Review, new_id
 from audit.reviews.words import clean
 
@@ -411,7 +411,7 @@ def _same(row: Review, line: Line) -> bool:
 
 
 def _submission(source: str, line: Line) -> str:
-    return f"import {source} {line.id}"
+    return f"{IMPORTED}{source} {line.id}"
 
 
 def _person(session: Session, source: str, token: str, *, db: Database) -> str:

@@ -505,6 +505,8 @@ def _cleaned(pair: PairText) -> PairText:
     if len(named) > MOST_REGIONS:
         raise DeskError(f"regions: more than {MOST_REGIONS}; name those where it is held most")
     language = clean(pair.language, what="language", limit=40)
+    if not pair.community:
+        raise DeskError("community: none is named; propose in the name of your own")
     kept["topic"] = kept["topic"].casefold()  # an axis is one axis, however it is written
     return PairText(community=pair.community, language=language, regions=named, **kept)
 

@@ -1,6 +1,6 @@
 """What people said of a run, as others may read it: the one place where rows of people become data about them.
 
-Three things are kept from being told, by `told`, which the pages, the report, the statistics and the export all use:
+Four things are kept from being told, by `told`, which the pages, the report, the statistics and the export all use:
 
 - *Small groups.* In the table of one finding a community of fewer than three judgements is put together with others
   (`audit.measures.people.shown_groups`); where there are fewer than three in all, nothing is shown. A region is shown
@@ -9,6 +9,8 @@ Three things are kept from being told, by `told`, which the pages, the report, t
 - *Who is who.* A person is a number in one table. The same person has another number wherever they are shown under
   other labels, and a new one for each finding where they are among the "others": else the number would carry what is
   kept back in one finding over from another.
+- *Who is counted.* Judgements that came from another desk are groups of their own: whoever brings two made-up ones
+  would otherwise lift the only one here over the line, and know it from theirs.
 - *When.* No times: they could be laid beside the log.
 
 What this cannot hide is what changes between two moments: who keeps yesterday's table can compare it with today's.
@@ -34,6 +36,7 @@ from audit.reviews.roles import Action, permitted
 from audit.reviews.tables import Assignment, Community, FindingRow, ItemReview, Review
 
 OTHERS = "other communities"  # how the group of small communities is named in English
+IMPORTED = "import "  # how the submission of a judgement begins that came from another desk (exchange.py)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,16 +145,16 @@ def tell(
         wordings: review -> (item, language, wording).
     """
     table: list[Told] = []
-    names = {id_: shown_groups(Counter(one[-1].community for one in histories)) for id_, (_, histories) in rows.items()}
+    names = {id_: _names(histories) for id_, (_, histories) in rows.items()}
     kept_back = {pair for id_, (_, histories) in rows.items() for pair in _kept_back(histories, names[id_])}
     for id_, (place, histories) in rows.items():
         communities = names[id_]
         for history in histories:
             last = history[-1]
-            community = communities[last.community]
+            community = communities[_group(last)]
             if not community:
                 continue
-            region = "" if apart(last, community) or (community, last.region) in kept_back else last.region
+            region = "" if apart(last, community) or (*_group(last), last.region) in kept_back else last.region
             secret, alone = secrets[last.person_id], id_ if apart(last, community) else ""
             table.append(
                 Told(
@@ -167,6 +170,21 @@ def tell(
             )
     table.sort(key=lambda one: (one.gone, rows[one.voice.finding][0], one.voice.finding, one.token))
     return numbered(table)
+
+
+def _group(review: Review) -> tuple[bool, str]:
+    """Whose judgement it counts among: of another desk or of this one, and of which community."""
+    return review.submission.startswith(IMPORTED), review.community
+
+
+def _names(histories: Sequence[Sequence[Review]]) -> dict[tuple[bool, str], str]:
+    """Group -> the name it is shown under in the table of one finding; "" where it is not."""
+    counts = Counter(_group(one[-1]) for one in histories)
+    found: dict[tuple[bool, str], str] = {}
+    for imported in (False, True):
+        of_one_desk = {community: n for (elsewhere, community), n in counts.items() if elsewhere is imported}
+        found |= {(imported, community): name for community, name in shown_groups(of_one_desk).items()}
+    return found
 
 
 def apart(review: Review, community: str) -> bool:
@@ -218,15 +236,17 @@ def _wordings(session: Session, run: str) -> dict[str, tuple[tuple[str, str, str
     return {id_: tuple(rows) for id_, rows in found.items()}
 
 
-def _kept_back(histories: Sequence[Sequence[Review]], communities: Mapping[str, str]) -> set[tuple[str, str]]:
-    """(community, region) that may not be shown in one finding, of communities that are shown by their own name."""
-    within: dict[str, Counter[str]] = defaultdict(Counter)
+def _kept_back(
+    histories: Sequence[Sequence[Review]], communities: Mapping[tuple[bool, str], str]
+) -> set[tuple[bool, str, str]]:
+    """Group and region that may not be shown in one finding, of groups that are shown by their community's name."""
+    within: dict[tuple[bool, str], Counter[str]] = defaultdict(Counter)
     for history in histories:
-        if not apart(history[-1], communities[history[-1].community]):
-            within[history[-1].community][history[-1].region] += 1
+        if not apart(history[-1], communities[_group(history[-1])]):
+            within[_group(history[-1])][history[-1].region] += 1
     return {
-        (community, region)
-        for community, counts in within.items()
+        (*group, region)
+        for group, counts in within.items()
         for region, name in shown_groups(counts).items()
         if name != region
     }

@@ -387,3 +387,17 @@ def test_a_command_that_cannot_be_done_says_so_in_one_line(
     assert (got, out, err.count("\n")) == (code, "", 1)
     assert said in err
     assert not (tmp_path / "data").exists()
+
+
+def test_a_backup_that_would_fill_the_disk_is_not_unpacked(tmp_path: Path) -> None:
+    """Twenty million zeros shrink to some twenty thousand bytes: a thousand times."""
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.json", bytes(20_000_000))
+    with pytest.raises(DeskError, match=r"'manifest.json' would grow to 20000000 bytes; no desk made this backup"):
+        backup.restore(tmp_path / "bomb.zip", f"sqlite:///{tmp_path / 'new.db'}")
+
+
+def test_only_its_owner_enters_the_folder_of_a_restored_desk(full: Database, folder: Path, tmp_path: Path) -> None:
+    backup.backup(full, tmp_path / "b.zip", folder=folder)
+    backup.restore(tmp_path / "b.zip", f"sqlite:///{tmp_path / 'new.db'}", folder=tmp_path / "restored")
+    assert stat.S_IMODE((tmp_path / "restored").stat().st_mode) == 0o700

@@ -312,6 +312,7 @@ def test_any_url_of_a_postgresql_server_is_used_with_our_driver(url: str) -> Non
 def test_only_its_owner_reads_the_file(tmp_path: Path) -> None:
     open_database(f"sqlite:///{tmp_path / 'new' / 'desk.db'}").close()
     assert stat.S_IMODE((tmp_path / "new" / "desk.db").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700  # reports lie beside it
 
 
 def test_the_deepest_mount_tells_the_file_system(tmp_path: Path) -> None:

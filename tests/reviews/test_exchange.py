@@ -303,3 +303,26 @@ def test_hostile_words_are_imported_as_data_and_nobody_can_sign_in_as_their_auth
         assert row.comment == words
         assert (author.status, author.password_hash, author.oidc_subject) == ("disabled", None, None)
         assert events.verify_chain(session) is None
+
+
+def test_made_up_judgements_from_elsewhere_bring_nobody_here_over_the_line(desk, run):
+    """One person of Nairobi has judged; two that an auditor brings under Nairobi's name do not show her apart."""
+    assigning.assign(desk, run, community="nairobi", findings=["sw-3"], overlap=1, seed=1, by="ada")
+    with desk.read() as session:
+        card = session.scalars(select(Assignment).filter_by(finding_id="sw-3")).one()
+    said = Judgement(judgement="disagree", comment="only mine", comment_language="sw")
+    judging.submit(desk, card.id, said, submission="mine", by=card.person_id)
+    made_up = {
+        "format": exchange.FORMAT, "run": run, "finding": "sw-3", "community": "nairobi", "community_name": "Nairobi",
+        "judgement": "agree", "severity": None, "prevalence": "", "region": "Nairobi", "comment": "",
+        "comment_language": "", "revised": False, "blind": "agree", "items": [], "hidden": "", "current": True,
+    }  # fmt: skip
+
+    def file(*numbers):
+        return "\n".join(json.dumps({**made_up, "id": f"i{n}", "person": f"p{n}"}) for n in numbers).encode()
+
+    exchange.import_judgements(desk, file(1, 2), source="elsewhere", by="ada")
+    assert judging.reviews_of(desk, run, "sw-3", by="board") == ()
+    exchange.import_judgements(desk, file(3), source="elsewhere", by="ada")
+    shown = judging.reviews_of(desk, run, "sw-3", by="board")
+    assert [(one.voice.judgement, one.voice.region) for one in shown] == [("agree", "Nairobi")] * 3

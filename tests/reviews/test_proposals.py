@@ -163,6 +163,8 @@ def test_only_its_author_changes_a_pair(desk, step):
 def test_a_pair_is_proposed_in_the_name_of_ones_own_community(desk):
     with pytest.raises(NotAllowedError, match="may not propose a pair for lima"):
         drafted(desk, replace(PAIR, community="lima"))
+    with pytest.raises(DeskError, match="community: none is named"):
+        drafted(desk, replace(PAIR, community=""))
     with pytest.raises(NotAllowedError, match="may not propose a pair"):
         drafted(desk, by="ada")
 

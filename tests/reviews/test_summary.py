@@ -36,6 +36,7 @@ def review(finding, person, community, region="", *, judgement="agree", revision
         comment="",
         comment_language="",
         salt=new_id(),
+        submission=new_id(),
         hidden_reason="",
         submitted_at=datetime(2026, 3, 2, tzinfo=UTC),
     )
