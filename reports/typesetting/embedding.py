@@ -32,7 +32,7 @@ DROPPED = (
 )
 MOST_CODES = 65_000
 MOST_APART = 8  # characters of one letter that have places of their own
-LONGEST_TEXT = 120  # UTF-16 units that one code may stand for
+LONGEST_TEXT = 60  # UTF-16 units that one code may stand for; readers take no more
 Code = tuple[tuple[Glyph, ...], str, float]  # what it draws, what it says, and how wide it is if not as its glyph
 
 

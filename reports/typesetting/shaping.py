@@ -24,8 +24,6 @@ MOST_MARKS = 6  # on one letter that stand where the face puts them; more are ke
 HIGHEST, LOWEST = 350, -350  # thousandths of the size by which such marks may be moved
 LINE_ENDS = ("\r\n", "\r", "\u2028", "\u2029", "\x85", "\x0b", "\x0c")
 LANGUAGES_OF = {
-    "Hira": "ja",
-    "Kana": "ja",
     "Hang": "ko",
     "Hani": "zh-Hans",
     "Arab": "ar",
@@ -159,11 +157,12 @@ def prepared(text: str) -> str:
 
 
 def language_in(text: str, language: str) -> str:
-    """`language`, or else the one that the script of `text` speaks for; kana before ideographs, which they share."""
+    """`language`, or else the one that the first script of `text` speaks for; ideographs beside kana are Japanese."""
     if language or text.isascii():
         return language
-    scripts = {script_of(c) for c in text}
-    return next((known for script, known in LANGUAGES_OF.items() if script in scripts), "")
+    scripts = dict.fromkeys(script_of(c) for c in text)
+    first = next((script for script in scripts if script not in ("Zyyy", "Zinh")), "")
+    return "ja" if {"Hira", "Kana"} & set(scripts) else LANGUAGES_OF.get(first, "")
 
 
 def base_of(language: str) -> int | None:
@@ -335,9 +334,12 @@ def _cluster(
 ) -> Cluster:
     flood = end - start > MOST_MARKS and sum(map(bool, map(unicodedata.combining, text[start:end]))) > MOST_MARKS
     placed, at = [], 0.0
+    whole = sum(advance for _, advance, *_ in group) * scale
     for glyph, advance, x, y in group:
-        down = min(HIGHEST, max(LOWEST, y * scale)) if flood else y * scale
-        placed.append(Glyph(glyph, round((at + x) * scale), round(down)))
+        across, up = (at + x) * scale, y * scale
+        if flood:
+            across, up = min(whole, max(-whole, across)), min(HIGHEST, max(LOWEST, up))
+        placed.append(Glyph(glyph, round(across), round(up)))
         at += advance
     kept = tuple(dict.fromkeys(placed)) if flood else tuple(placed)
     return Cluster(start, end, at * scale, kept, safe)

@@ -59,7 +59,8 @@ def test_isolation_cannot_be_left_from_within():
 
 
 @pytest.mark.parametrize(
-    "pattern", ["\u202b", "\u2067", "\u2068", "\u2067\u202e(", "[(", "([)]", "\u2068a\u2069", "א(", "\u2069\u202c", "( "]
+    "pattern",
+    ["\u202b", "\u2067", "\u2068", "\u2067\u202e(", "[(", "([)]", "\u2068a\u2069", "א(", "\u2069\u202c", "( "],
 )
 def test_hostile_text_takes_time_by_its_length_only(pattern):
     text = (pattern * 20_000)[:20_000] + "אb"
