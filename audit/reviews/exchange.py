@@ -22,9 +22,9 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -274,25 +274,27 @@ def import_judgements(db: Database, content: bytes, *, source: str, by: str | No
         if by is not None:
             permitted(session, by, Action.IMPORT_RUN)
         lines = _checked(session, content)
-        new = 0
+        new: list[Line] = []
         known: list[int] = []
         differing: list[int] = []
+        earlier = select(Review).where(Review.submission.startswith(f"{IMPORTED}{source} ", autoescape=True))
+        kept = {row.submission: row for row in session.scalars(earlier)}  # one question, not one a line: others wait
         for number, line in lines:
-            before = session.scalar(select(Review).where(Review.submission == _submission(source, line)))
+            before = kept.get(_submission(source, line))
             if before is None:
-                _add(session, line, source=source, db=db)
-                new += 1
+                new.append(line)
             else:
                 (known if _same(before, line) else differing).append(number)
+        _add(session, new, source=source, at=db.now())
         facts = {
-            "new": new,
+            "new": len(new),
             "known": len(known),
             "differing": len(differing),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
         actor = by or events.COMMAND_LINE
         events.append(session, at=db.now(), actor=actor, kind="judgements imported", subject=source, facts=facts)
-        return Imported(new=new, known=len(known), differing=tuple(differing))
+        return Imported(new=len(new), known=len(known), differing=tuple(differing))
 
     return db.in_write(work)
 
@@ -305,10 +307,15 @@ def _checked(session: Session, content: bytes) -> list[tuple[int, Line]]:
     """
     good: list[tuple[int, Line]] = []
     bad: list[str] = []
+    communities = set(session.scalars(select(Community.id)))
+    items: dict[tuple[str, str], frozenset[str] | None] = {}
     for number, line in _parsed(content):
         reason = line if isinstance(line, str) else ""
         if isinstance(line, Line):
-            reason = _wrong(session, line)
+            about = line.run, line.finding
+            if about not in items:
+                items[about] = _items_behind(session, *about)
+            reason = _wrong(line, items=items[about], communities=communities)
             good.append((number, line))
         if reason:
             bad.append(f"line {number}: {reason}")
@@ -342,13 +349,17 @@ def _cleaned(line: Line) -> Line:
     return line.model_copy(update=kept)
 
 
-def _wrong(session: Session, line: Line) -> str:
-    row = session.get(FindingRow, (line.run, line.finding))
-    if row is None or row.place == GONE:
+def _items_behind(session: Session, run: str, finding: str) -> frozenset[str] | None:
+    """Items of a finding; None where the run is not here or has it no more."""
+    row = session.get(FindingRow, (run, finding))
+    return None if row is None or row.place == GONE else frozenset(row.content["measurement"]["items"])
+
+
+def _wrong(line: Line, *, items: frozenset[str] | None, communities: set[str]) -> str:
+    if items is None:
         return f"finding {line.finding[:40]!r} of run {line.run[:40]!r} is not at this desk"
-    if line.community and session.get(Community, line.community) is None:
+    if line.community and line.community not in communities:
         return f"community {line.community[:40]!r} is not at this desk"
-    items = set(row.content["measurement"]["items"])
     strange = [item for item, _, _ in line.items if item not in items]
     if strange:
         return f"item {strange[0][:40]!r} is not behind finding {line.finding[:40]!r}"
@@ -370,20 +381,32 @@ def _twice(lines: Sequence[tuple[int, Line]]) -> list[str]:
     return bad
 
 
-def _add(session: Session, line: Line, *, source: str, db: Database) -> None:
-    community = line.community or _others(session, source, db=db)
-    person = _person(session, source, line.person, db=db)
+def _add(session: Session, lines: Sequence[Line], *, source: str, at: datetime) -> None:
+    """All of them at once: a question to the database for each would hold up everybody who writes."""
+    _add_people(session, {line.person for line in lines}, source=source, at=at)
+    if not all(line.community for line in lines):
+        _add_others(session, source, at=at)
+    items: list[ItemReview] = []
+    for line in lines:
+        reviews = _reviews_of(line, source=source, at=at)
+        session.add_all(reviews)
+        items += [
+            ItemReview(review_id=reviews[-1].id, item=item, language=language, wording=wording)
+            for item, language, wording in line.items
+        ]
+    session.flush()
+    session.add_all(items)
+
+
+def _reviews_of(line: Line, *, source: str, at: datetime) -> list[Review]:
+    """The judgement as this desk keeps it, each revision; the latest comes last."""
     shared: dict[str, Any] = {
         "run_id": line.run,
         "finding_id": line.finding,
-        "person_id": person,
-        "community": community,
-        "submitted_at": db.now(),
+        "person_id": _person(source, line.person),
+        "community": line.community or _others(source),
+        "submitted_at": at,
     }
-    if line.revised:
-        first = {"severity": None, "prevalence": "", "region": "", "comment": "", "comment_language": ""}
-        submission = f"{_submission(source, line)} blind"
-        session.add(Review(id=new_id(), revision=1, judgement=line.blind, submission=submission, **first, **shared))
     last = Review(
         id=new_id(),
         revision=2 if line.revised else 1,
@@ -397,12 +420,11 @@ def _add(session: Session, line: Line, *, source: str, db: Database) -> None:
         submission=_submission(source, line),
         **shared,
     )
-    session.add(last)
-    session.flush()
-    session.add_all(
-        ItemReview(review_id=last.id, item=item, language=language, wording=wording)
-        for item, language, wording in line.items
-    )
+    if not line.revised:
+        return [last]
+    unsaid = {"severity": None, "prevalence": "", "region": "", "comment": "", "comment_language": ""}
+    submission = f"{_submission(source, line)} blind"
+    return [Review(id=new_id(), revision=1, judgement=line.blind, submission=submission, **unsaid, **shared), last]
 
 
 def _same(row: Review, line: Line) -> bool:
@@ -414,31 +436,36 @@ def _submission(source: str, line: Line) -> str:
     return f"{IMPORTED}{source} {line.id}"
 
 
-def _person(session: Session, source: str, token: str, *, db: Database) -> str:
-    """The person that stands here for somebody of another desk: nobody can sign in as them."""
-    id_ = hashlib.sha256("\0".join(["import", source, token]).encode()).hexdigest()[:32]
-    if session.get(Person, id_) is None:
-        name = f"{source} {id_[:12]}"
-        session.add(
-            Person(
-                id=id_,
-                login=f"import {id_}",
-                pseudonym=name,
-                status="disabled",
-                reads=[],
-                consent_version=f"given at {source}",
-                created_at=db.now(),
-            )
+def _person(source: str, token: str) -> str:
+    """Id of the person that stands here for somebody of another desk."""
+    return hashlib.sha256("\0".join(["import", source, token]).encode()).hexdigest()[:32]
+
+
+def _add_people(session: Session, tokens: Iterable[str], *, source: str, at: datetime) -> None:
+    """Those who are not here yet: nobody can sign in as them."""
+    here = set(session.scalars(select(Person.id).where(Person.login.startswith("import "))))
+    session.add_all(
+        Person(
+            id=id_,
+            login=f"import {id_}",
+            pseudonym=f"{source} {id_[:12]}",
+            status="disabled",
+            reads=[],
+            consent_version=f"given at {source}",
+            created_at=at,
         )
-        session.flush()
-    return id_
+        for id_ in sorted({_person(source, token) for token in tokens} - here)
+    )
+    session.flush()
 
 
-def _others(session: Session, source: str, *, db: Database) -> str:
-    """The community of this source in which its small communities were put together."""
-    id_ = f"{source}-others"
-    if session.get(Community, id_) is None:
+def _others(source: str) -> str:
+    """Id of the community of this source in which its small communities were put together."""
+    return f"{source}-others"
+
+
+def _add_others(session: Session, source: str, *, at: datetime) -> None:
+    if session.get(Community, _others(source)) is None:
         name = f"Other communities ({source})"
-        session.add(Community(id=id_, name=name, languages=[], regions=[], created_at=db.now()))
+        session.add(Community(id=_others(source), name=name, languages=[], regions=[], created_at=at))
         session.flush()
-    return id_

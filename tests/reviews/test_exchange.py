@@ -10,6 +10,7 @@ from itertools import count
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.event import listen
 
 from audit.errors import DeskError, NotAllowedError
 from audit.reviews import assigning, consent, events, exchange, judging, library
@@ -305,6 +306,16 @@ def test_hostile_words_are_imported_as_data_and_nobody_can_sign_in_as_their_auth
         assert events.verify_chain(session) is None
 
 
+def made_up(run, *numbers):
+    """Lines of as many people of Nairobi, who all agree."""
+    line = {
+        "format": exchange.FORMAT, "run": run, "finding": "sw-3", "community": "nairobi", "community_name": "Nairobi",
+        "judgement": "agree", "severity": None, "prevalence": "", "region": "Nairobi", "comment": "",
+        "comment_language": "", "revised": False, "blind": "agree", "items": [], "hidden": "", "current": True,
+    }  # fmt: skip
+    return "\n".join(json.dumps({**line, "id": f"i{n}", "person": f"p{n}"}) for n in numbers).encode()
+
+
 def test_made_up_judgements_from_elsewhere_bring_nobody_here_over_the_line(desk, run):
     """One person of Nairobi has judged; two that an auditor brings under Nairobi's name do not show her apart."""
     assigning.assign(desk, run, community="nairobi", findings=["sw-3"], overlap=1, seed=1, by="ada")
@@ -312,17 +323,20 @@ def test_made_up_judgements_from_elsewhere_bring_nobody_here_over_the_line(desk,
         card = session.scalars(select(Assignment).filter_by(finding_id="sw-3")).one()
     said = Judgement(judgement="disagree", comment="only mine", comment_language="sw")
     judging.submit(desk, card.id, said, submission="mine", by=card.person_id)
-    made_up = {
-        "format": exchange.FORMAT, "run": run, "finding": "sw-3", "community": "nairobi", "community_name": "Nairobi",
-        "judgement": "agree", "severity": None, "prevalence": "", "region": "Nairobi", "comment": "",
-        "comment_language": "", "revised": False, "blind": "agree", "items": [], "hidden": "", "current": True,
-    }  # fmt: skip
-
-    def file(*numbers):
-        return "\n".join(json.dumps({**made_up, "id": f"i{n}", "person": f"p{n}"}) for n in numbers).encode()
-
-    exchange.import_judgements(desk, file(1, 2), source="elsewhere", by="ada")
+    exchange.import_judgements(desk, made_up(run, 1, 2), source="elsewhere", by="ada")
     assert judging.reviews_of(desk, run, "sw-3", by="board") == ()
-    exchange.import_judgements(desk, file(3), source="elsewhere", by="ada")
+    exchange.import_judgements(desk, made_up(run, 3), source="elsewhere", by="ada")
     shown = judging.reviews_of(desk, run, "sw-3", by="board")
     assert [(one.voice.judgement, one.voice.region) for one in shown] == [("agree", "Nairobi")] * 3
+
+
+def test_a_long_import_asks_the_database_no_more_often_than_a_short_one(desk, run):
+    """While it writes, everybody else who writes waits."""
+    asked = []
+    listen(desk.engine, "before_cursor_execute", lambda *arguments: asked.append(arguments[2]))
+    counts = []
+    for source, n in (("short", 20), ("long", 400)):
+        asked.clear()
+        assert exchange.import_judgements(desk, made_up(run, *range(n)), source=source, by="ada").new == n
+        counts.append(len(asked))
+    assert counts[1] == counts[0]
