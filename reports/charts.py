@@ -5,6 +5,7 @@ Colours are from Okabe and Ito's set, told apart by colour-blind readers; each v
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import io
 import math
@@ -32,9 +33,10 @@ SHAPES = {
 INK, GREY, HAIR = "#22272E", "#5B636E", "#D9DDE2"
 MOST_ROWS = 40  # of one plot without panels
 PANELS_ACROSS = 3
+NARROW_PANEL = 75.0  # points; on less, four numbers would run into each other
 LEAST_SHARE = 0.3  # of the width that the estimates keep when the null is in the picture
 ROW = 13  # points per row of a plot
-MOST_LABEL, GAP = 150.0, 14  # points
+MOST_LABEL, MOST_IN_PANEL, GAP = 150.0, 84.0, 14  # points
 LABEL_PADDING = 6
 PIXEL = 4 / 3  # svglib reads a bare number as a CSS pixel, 3/4 of a point; the charts count in points
 HEAD = 9.0  # points, size of the name of a panel
@@ -42,8 +44,6 @@ HEAD = 9.0  # points, size of the name of a panel
 
 def pieces(plot: Plot) -> Iterator[Plot]:
     """`plot` cut so that each piece fits on a page; all pieces keep the scale of the whole."""
-    import dataclasses
-
     panels = list(dict.fromkeys(dot.panel for dot in plot.dots))
     if len(panels) < 2:
         for start in range(0, len(plot.dots), MOST_ROWS):
@@ -93,9 +93,11 @@ def chart(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
         "label:N",
         sort=None,
         title=None,
-        axis=alt.Axis(**beside(_label(dot.label) for dot in plot.dots), ticks=False, domain=False),
+        axis=alt.Axis(**beside(dot.label for dot in plot.dots), ticks=False, domain=False),
     )
-    x_axis = alt.Axis(tickCount=4 if len(panels) > 1 else 7, grid=True, domain=False, ticks=False, labelPadding=4)
+    across = width / PANELS_ACROSS if len(panels) > 1 else width
+    ticks = 7 if len(panels) < 2 else 4 if across >= NARROW_PANEL else 2
+    x_axis = alt.Axis(tickCount=ticks, grid=True, domain=False, ticks=False, labelPadding=4)
     x = alt.X("value:Q", scale=scale, title=plot.unit, axis=x_axis)
     names = [str(v) for v in seen]
     colour = alt.Color(
@@ -120,7 +122,7 @@ def chart(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
         drawn = layers.properties(data=rows, width=width, height=alt.Step(ROW))
         drawn = drawn.properties(autosize=alt.AutoSizeParams(type="pad"))
     else:
-        layers = layers.properties(width=width / PANELS_ACROSS, height=alt.Step(ROW))
+        layers = layers.properties(width=across, height=alt.Step(ROW))
         facet = alt.Facet(
             "panel:N",
             title=None,
@@ -149,7 +151,7 @@ def _ragged(plot: Plot) -> bool:
 
 def _row(dot: Dot, plot: Plot, limits: tuple[float, float]) -> dict[str, object]:
     return {
-        "label": _label(dot.label),
+        "label": dot.label,
         "panel": _panel(dot.panel),
         "value": dot.value,
         "low": max(dot.low, limits[0]),
@@ -159,8 +161,14 @@ def _row(dot: Dot, plot: Plot, limits: tuple[float, float]) -> dict[str, object]
     }
 
 
-def _label(text: str) -> str:
-    return label(text, MOST_LABEL)
+def _named(plot: Plot) -> Plot:
+    """`plot` with labels as they fit: shorter beside narrow panels, where they stay apart."""
+    names = {dot.label for dot in plot.dots}
+    narrow = len({dot.panel for dot in plot.dots}) > 1 and _ragged(plot)
+    short = {name: label(name, MOST_IN_PANEL) for name in names} if narrow else {}
+    if len(set(short.values())) < len(names):
+        short = {name: label(name, MOST_LABEL) for name in names}
+    return dataclasses.replace(plot, dots=tuple(dataclasses.replace(d, label=short[d.label]) for d in plot.dots))
 
 
 def _panel(text: str) -> str:
@@ -168,7 +176,7 @@ def _panel(text: str) -> str:
 
 
 def _widest(dots: Iterable[Dot]) -> float:
-    return max(width(_label(dot.label)) for dot in dots)
+    return max(width(dot.label) for dot in dots)
 
 
 def beside(labels: Iterable[str]) -> dict[str, Any]:
@@ -195,7 +203,8 @@ def styled(drawn: Any, *, rows: bool = False) -> Any:
 
 def drawing(plot: Plot, *, width: float, height: float, limits: tuple[float, float]) -> Any:
     """A vector drawing of `plot`, at most `width` by `height` points; `plot.alt` is its alternative text."""
-    return vector(chart(plot, width=width - _beside(plot), limits=limits), width=width, height=height)
+    named = _named(plot)
+    return vector(chart(named, width=width - _beside(named), limits=limits), width=width, height=height)
 
 
 def vector(drawn: Any, *, width: float, height: float) -> Any:

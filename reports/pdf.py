@@ -96,7 +96,7 @@ class _Pass:
         top = 841.89 - MARGIN + 14
         if template.page > 1:
             running = cut(self.setter.document.running, WIDTH, style.size)
-            draw_text(canvas, running, x=MARGIN, y=top - 1, size=style.size, colour=style.colour)
+            draw_text(canvas, running, x=MARGIN, y=top - 1, size=style.size, colour=style.colour, base=0)
             canvas.setStrokeColor(HAIR)
             canvas.setLineWidth(0.5)
             canvas.line(MARGIN, top - 5, MARGIN + WIDTH, top - 5)

@@ -11,6 +11,7 @@ import unicodedata
 from audit.errors import ResourceError
 from reports.typesetting.bidi import isolated
 from reports.typesetting.faces import FONT_DIR, LATIN, face, first_missing, is_drawn, named
+from reports.typesetting.shaping import prepared
 
 __all__ = ["FONT_DIR", "can_draw", "checked", "is_legible", "is_plain", "isolated", "label", "spelled_out", "width"]
 LONGEST_PLACE = 60  # characters of a text in an error
@@ -22,13 +23,13 @@ def can_draw(text: str) -> bool:
 
     False for characters that no face has, and for a mark without a letter before it.
     """
-    plain = unicodedata.normalize("NFC", text)
+    plain = prepared(text)
     return _first_missing(plain) is None and not (plain and unicodedata.category(plain[0]) in ("Mn", "Me", "Mc"))
 
 
 def is_legible(text: str) -> bool:
     """Whether what the faces lack in `text` are signs alone, such as emoji: it can be read with them spelled out."""
-    return all(_is_drawn(c) or not unicodedata.category(c).startswith(("L", "M")) for c in text)
+    return all(is_drawn(c) or not unicodedata.category(c).startswith(("L", "M")) for c in text)
 
 
 def is_plain(text: str) -> bool:
@@ -38,8 +39,7 @@ def is_plain(text: str) -> bool:
 
 def spelled_out(text: str) -> str:
     """`text` with each character that cannot be drawn named, as in "[U+1F600]": for words quoted from elsewhere."""
-    plain = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(c if _is_drawn(c) else f"[U+{ord(c):04X}]" for c in plain)
+    return "".join(c if is_drawn(c) else f"[U+{ord(c):04X}]" for c in prepared(text))
 
 
 def checked(text: str, *, place: str) -> str:
@@ -48,7 +48,7 @@ def checked(text: str, *, place: str) -> str:
     Raises:
         ResourceError: they lack a character; the message gives its name and where it stands.
     """
-    c = _first_missing(unicodedata.normalize("NFC", text))
+    c = _first_missing(prepared(text))
     if c is None:
         return text
     at = max(0, text.find(c))
@@ -76,12 +76,4 @@ def label(text: str, most: float, size: float = LABEL_SIZE, *, bold: bool = Fals
 
 
 def _first_missing(text: str) -> str | None:
-    return None if text.isascii() and text.isprintable() else first_missing(_spaces(text))
-
-
-def _is_drawn(c: str) -> bool:
-    return c in "\n\t" or is_drawn(c)
-
-
-def _spaces(text: str) -> str:
-    return text.replace("\r", "\n").replace("\t", " ")
+    return None if text.isascii() and text.isprintable() else first_missing(text)

@@ -249,8 +249,8 @@ def cut(text: str, width: float, size: float, *, bold: bool = False, language: s
     return (shaped.text[: fitting[-1]].rstrip() if fitting else "") + ELLIPSIS
 
 
-def _one_line(text: str, language: str, bold: bool) -> Shaped:
-    return shape(prepared(text).replace("\n", " "), language=language, base=None, bold=bold)
+def _one_line(text: str, language: str, bold: bool, base: int | None = None) -> Shaped:
+    return shape(prepared(text).replace("\n", " "), language=language, base=base, bold=bold)
 
 
 def draw_text(
@@ -263,9 +263,10 @@ def draw_text(
     bold: bool = False,
     colour: str = "",
     anchor: str = "start",
+    base: int | None = None,
 ) -> None:
     """Write one line with its baseline at `y`; `x` is its start, middle or end from left to right."""
-    shaped = _one_line(text, "", bold)
+    shaped = _one_line(text, "", bold, base)
     wide = shaped.reach[-1] * size / 1000
     left = x - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
     draw_line(canvas, shaped, (0, len(shaped.text)), x=left, y=y, size=size, colour=colour)

@@ -34,11 +34,12 @@ def bare(text: str) -> str:
     return SPACES_AND_CONTROLS.sub("", unicodedata.normalize("NFC", text))
 
 
-def boxes(path: Path) -> list[tuple[float, float, float, float, str]]:
-    """Each word of the whole document: left, top, right, bottom in points, and what it says."""
+def boxes(path: Path, *, page: int = 0) -> list[tuple[float, float, float, float, str]]:
+    """Each word of a page, or of the whole document: left, top, right, bottom in points, and what it says."""
+    only = ("-f", str(page), "-l", str(page)) if page else ()
     found = re.findall(
         r'<word xMin="([\d.-]+)" yMin="([\d.-]+)" xMax="([\d.-]+)" yMax="([\d.-]+)">(.*?)</word>',
-        _run("pdftotext", "-bbox", str(path), "-").decode(),
+        _run("pdftotext", "-bbox", *only, str(path), "-").decode(),
     )
     return [(float(a), float(b), float(c), float(d), text) for a, b, c, d, text in found]
 
