@@ -23,6 +23,7 @@ WIDTH = 595.28 - 2 * MARGIN
 HEIGHT = 841.89 - 2 * MARGIN - 22
 SHORT_TABLE = 14  # rows; a table no longer than this stays on one page
 MOST_PASSES = 6
+QUOTE_BEGINS = 60  # points that a title of words needs below it, not to stand alone at a page's foot
 GROUNDS = ("", "#E1ECF5", "#B4D1E7", "#7FB2D6")  # of words, by strength; all leave dark letters readable
 
 
@@ -158,6 +159,8 @@ class _Setter:
             if isinstance(block, Heading):
                 self._place = f'section "{block.text}"' if block.level == 1 else self._place
                 flowables += self._page_break() if block.new_page else [CondPageBreak(self._room(blocks[i:]))]
+            if isinstance(block, Quote):
+                flowables.append(CondPageBreak(QUOTE_BEGINS))
             flowables += self._set(block)
         return flowables
 
@@ -325,6 +328,7 @@ class _Setter:
             ("SPAN", (0, 0), (1, 0)),
             ("LINEBEFORE", (0, 0), (0, -1), 1.6, ACCENT),
             ("LEFTPADDING", (0, 0), (0, -1), 9),
+            ("RIGHTPADDING", (0, 1), (0, -1), 6),
             ("TOPPADDING", (0, 0), (-1, -1), 1.5),
             ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5),
             ("VALIGN", (0, 0), (-1, -1), "TOP"),
