@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import streamlit as st
 
 from audit.errors import NotAllowedError
-from audit.reviews import accounts, library
+from audit.reviews import accounts, library, terms
 from audit.reviews.database import Database
 from audit.reviews.roles import Action, Actor
 from streamlit_app.desk import desk
-from streamlit_app.shown import in_label
+from streamlit_app.shown import in_label, paragraph, put
 from streamlit_app.texts import N_, STATE, _, chosen, direction
 
 SIGN_IN = "sign_in"  # key of the session's state: the secret of a sign-in where no browser holds cookies
@@ -254,3 +254,13 @@ def set_direction(language: str, style: str) -> None:
         f"document.documentElement.dir='{way}'</script>",
         unsafe_allow_javascript=True,
     )
+
+
+def agreed(person: Actor) -> bool:
+    """Whether what somebody writes is taken; tells people of communities who have not agreed yet where to do so."""
+    account = accounts.profile(db(), by=person.id)
+    if not person.communities() or account.consent_version == terms.CONSENT_VERSION:
+        return True
+    put(paragraph(_("Before anything you say is taken, read what happens to it, and agree to it or not.")))
+    link("me", _("Read it in my account"), icon=":material/person:")
+    return False

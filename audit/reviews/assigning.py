@@ -27,10 +27,10 @@ from audit.reviews import events
 from audit.reviews.database import Database
 from audit.reviews.library import GONE, OVERLAP, community_of, run_of
 from audit.reviews.roles import IN_COMMUNITY, Action, permitted
+from audit.reviews.seen import READ
 from audit.reviews.tables import Assignment, Event, FindingRow, Grant, Person, Run
 
 SHARE = 0.2  # of what a reviewer is asked about, findings without evidence
-READ = "judgements read"  # the event that says that somebody read what others said of a finding, or of a whole run
 WITHOUT_EVIDENCE = 20  # findings given out of a run that has no evidence in a community's languages
 FILLERS = (str(Verdict.NO_EVIDENCE), str(Verdict.INSUFFICIENT))  # not interpretable: there is nothing to judge
 
@@ -132,31 +132,6 @@ def assign(
         return done
 
     return db.in_write(work)
-
-
-def has_seen(session: Session, *, person: str, run: str, finding: str | None = None) -> bool:
-    """Whether somebody has read what others said of a finding (or of the whole run), and so cannot judge it blind."""
-    subjects = [run, *([_subject(run, finding)] if finding else [])]
-    seen = select(Event.number).where(Event.kind == READ, Event.actor == person, Event.subject.in_(subjects)).limit(1)
-    return session.scalar(seen) is not None
-
-
-def note_seen(db: Database, *, person: str, run: str, finding: str | None = None) -> None:
-    """Write down, once, that somebody reads what others said of a finding, or of the whole run."""
-    with db.read() as session:
-        if has_seen(session, person=person, run=run, finding=finding):
-            return
-
-    def work(session: Session) -> None:
-        if not has_seen(session, person=person, run=run, finding=finding):
-            subject = _subject(run, finding) if finding else run
-            events.append(session, at=db.now(), actor=person, kind=READ, subject=subject, facts={})
-
-    db.in_write(work)
-
-
-def _subject(run: str, finding: str) -> str:
-    return f"{run}/{finding}"
 
 
 # --- which findings ----------------------------------------------------------------------------

@@ -41,18 +41,8 @@ from audit.reviews.tables import (
     SignIn,
     new_id,
 )
+from audit.reviews.terms import CONSENT_VERSION, agreed
 
-CONSENT_VERSION = "2026-11"  # changes with every word of CONSENT: then people are asked again
-CONSENT = (
-    "You judge what an audit found in a language model. Some of it repeats stereotypes and may hurt. You may skip any "
-    "card and stop at any time, without giving a reason.",
-    "Others see your judgement, your comment, your community and, where at least three people share it, your region. "
-    "They never see your name; a group of fewer than three people is never shown apart.",
-    "What you said goes into reports that may be published, and into the data that auditors export.",
-    "You may withdraw at any time. Your words and judgements are then removed here, the numbers are computed anew, and "
-    "reports that rest on them are marked to be issued anew. Copies that others already have cannot be called back.",
-    "A log keeps that you judged, contested or proposed something, and when; never what you said.",
-)
 LEFT = "a person withdrew consent"  # why a report is to be issued anew
 
 
@@ -64,11 +54,6 @@ class Withdrawn:
     runs: tuple[str, ...]  # that had words or judgements of the person
     reports: int  # newly marked to be issued anew
     published: tuple[str, ...]  # suite versions that hold a pair of theirs: take it out by hand
-
-
-def agreed(person: Person) -> bool:
-    """Whether somebody agreed to the present text."""
-    return person.consent_at is not None and person.consent_version == CONSENT_VERSION
 
 
 def give(db: Database, *, by: str) -> None:

@@ -37,7 +37,7 @@ A step is given the version of the contest that its author saw; if it has change
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -49,7 +49,9 @@ from audit.records import ContestRecord
 from audit.reviews import events
 from audit.reviews.database import Database
 from audit.reviews.roles import Action, Actor, permitted
-from audit.reviews.tables import Assignment, Contest, ContestStep, FindingRow, Grant, IssuedReport, Person, new_id
+from audit.reviews.seen import note_seen, open_to, waiting
+from audit.reviews.tables import Contest, ContestStep, FindingRow, Grant, IssuedReport, Person, new_id
+from audit.reviews.terms import require_agreed
 from audit.reviews.words import clean
 
 
@@ -209,6 +211,7 @@ def file(
         actor = permitted(session, by, Action.FILE_CONTEST, community=community)
         if community and community not in actor.communities():
             raise NotAllowedError(f"{actor.pseudonym} is not of {community}; contest in the name of your own community")
+        _require_terms(session, actor)
         row = session.scalar(select(Contest).where(Contest.submission == once))
         if row is not None and row.filed_by != by:
             raise ConflictError("submission: another person's form has this number; open the form again")
@@ -312,7 +315,7 @@ def leave(session: Session, *, person: str, at: datetime) -> None:
 
 
 def contest(db: Database, contest: str, *, by: str) -> ContestView:
-    """One contest, and what this person can do with it.
+    """One contest, and what this person can do with it. Who reads it cannot judge its finding blind later.
 
     Raises:
         NotAllowedError: no role that reads findings, or a card on that finding waits for them: it is judged blind.
@@ -321,9 +324,13 @@ def contest(db: Database, contest: str, *, by: str) -> ContestView:
     with db.read() as session:
         actor = permitted(session, by, Action.READ_FINDINGS)
         row = _row(session, contest)
-        if _of(row) in _to_judge(session, actor) and row.filed_by != by:
+        if _of(row) in waiting(session, by) and row.filed_by != by:
             raise NotAllowedError(f"{_name(row)}: shown after your own judgement; judge the finding first, or skip it")
-        return _view(session, row, actor=actor, now=db.now())
+        view = _view(session, row, actor=actor, now=db.now())
+        judged = view.finding in open_to(session, by, run=view.run)
+    if not view.mine and not judged:
+        note_seen(db, person=by, run=view.run, finding=view.finding)
+    return view
 
 
 def contests(
@@ -332,6 +339,7 @@ def contests(
     """Contests, those whose next step is due first at the beginning and closed ones at the end.
 
     Those on findings that wait in this person's queue are left out: what others say of them is shown after their own.
+    To people of communities the words of others are not in the list: whoever opens a contest has read of its finding.
 
     Raises:
         NotAllowedError: no role that reads findings.
@@ -342,17 +350,16 @@ def contests(
             chosen = chosen.where(column == value)
     with db.read() as session:
         actor = permitted(session, by, Action.READ_FINDINGS)
-        waiting = _to_judge(session, actor)
-        rows = [row for row in session.scalars(chosen) if row.filed_by == by or _of(row) not in waiting]
-        return tuple(_view(session, row, actor=actor, now=db.now()) for row in rows)
+        cards = waiting(session, by)
+        rows = [row for row in session.scalars(chosen) if row.filed_by == by or _of(row) not in cards]
+        views = [_view(session, row, actor=actor, now=db.now()) for row in rows]
+        return tuple(_without_words(session, one, actor=actor) for one in views)
 
 
-def _to_judge(session: Session, actor: Actor) -> set[tuple[str, str]]:
-    """(run, finding) of the cards that wait for a person."""
-    chosen = select(Assignment.run_id, Assignment.finding_id).where(
-        Assignment.person_id == actor.id, Assignment.state == "open"
-    )
-    return {(run, finding) for run, finding in session.execute(chosen)}
+def _without_words(session: Session, one: ContestView, *, actor: Actor) -> ContestView:
+    if one.mine or not actor.communities() or one.finding in open_to(session, actor.id, run=one.run):
+        return one
+    return replace(one, steps=tuple(replace(step, words="") for step in one.steps))
 
 
 def _of(row: Contest) -> tuple[str, str]:
@@ -415,10 +422,18 @@ def _move(
             move = _legal(row, step, who=who)
             if reason := _why_not(session, row, move, actor=actor, now=now):
                 raise NotAllowedError(f"{_name(row)}: {reason}")
+            if said:
+                _require_terms(session, actor)
             _follow(session, row, move, by=by, words=said, now=now)
         return _view(session, row, actor=actor, now=now)
 
     return db.in_write(work)
+
+
+def _require_terms(session: Session, actor: Actor) -> None:
+    """People of communities speak for themselves: their words are taken only if they agreed to what happens to them."""
+    if actor.communities():
+        require_agreed(session, actor.id)
 
 
 def _taken_already(session: Session, row: Contest, step: Step, *, by: str, words: str, version: int) -> bool:

@@ -33,11 +33,11 @@ from sqlalchemy.orm import Session
 
 from audit.errors import DeskError, NotAllowedError
 from audit.reviews import events
-from audit.reviews.assigning import note_seen
 from audit.reviews.database import Database
 from audit.reviews.library import GONE, run_of
 from audit.reviews.roles import Action, permitted
-from audit.reviews.summary import IMPORTED, Told, handle_of, names_of, open_to, told
+from audit.reviews.seen import note_seen, open_to
+from audit.reviews.summary import IMPORTED, Told, handle_of, names_of, told
 from audit.reviews.tables import Community, Event, FindingRow, ItemReview, Person, Review, new_id
 from audit.reviews.words import clean
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from sqlalchemy import select
 
 from audit.errors import DeskError
-from audit.reviews.assigning import note_seen
 from audit.reviews.database import Database
 from audit.reviews.roles import Action, permitted
+from audit.reviews.seen import note_seen
 from audit.reviews.tables import IssuedReport, Person
 
 

@@ -22,13 +22,13 @@ from sqlalchemy.orm import Session
 from audit.errors import ConflictError, DeskError, NotAllowedError
 from audit.records import Voice
 from audit.reviews import events
-from audit.reviews.assigning import has_seen, note_seen
-from audit.reviews.consent import agreed
 from audit.reviews.database import Database
 from audit.reviews.library import FindingView, row_of, run_of, view_of
 from audit.reviews.roles import Action, Actor, Role, permitted
-from audit.reviews.summary import handle_of, names_of, open_to, told
+from audit.reviews.seen import has_seen, note_seen, open_to
+from audit.reviews.summary import handle_of, names_of, told
 from audit.reviews.tables import Assignment, Draft, ItemReview, Person, Review, new_id
+from audit.reviews.terms import agreed, require_agreed
 from audit.reviews.words import clean
 from audit.runs import canonical
 
@@ -206,7 +206,7 @@ def save_draft(db: Database, assignment: str, content: Mapping[str, Any], *, ver
     def work(session: Session) -> int:
         row = _own(session, assignment, by=by)
         _require_open(row)
-        _require_agreed(session, by)
+        require_agreed(session, by)
         draft = session.get(Draft, assignment)
         if draft is None:
             # Version 0 is "none yet". A higher one was submitted or removed, and the form is all there is: keep it.
@@ -488,13 +488,6 @@ def _require_blind(session: Session, row: Assignment) -> None:
         )
 
 
-def _require_agreed(session: Session, by: str) -> Person:
-    person = session.get_one(Person, by)
-    if not agreed(person):
-        raise DeskError("consent: not given yet, or to an older text; read what happens to your words and agree first")
-    return person
-
-
 def _write(
     session: Session,
     said: Judgement,
@@ -508,7 +501,7 @@ def _write(
     at: datetime,
 ) -> str:
     """One review, its items, and the event that seals them."""
-    person = _require_agreed(session, by)
+    person = require_agreed(session, by)
     _require_its_items(session, said, run=run, finding=finding)
     row = Review(
         id=new_id(),

@@ -12,7 +12,7 @@ import json
 import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -30,6 +30,7 @@ from audit.reviews import events
 from audit.reviews.contests import OPEN, open_marks
 from audit.reviews.database import Database
 from audit.reviews.roles import Action, permitted
+from audit.reviews.seen import waiting
 from audit.reviews.tables import Assignment, Community, Contest, FindingRow, Person, Review, Run
 from audit.reviews.words import clean
 from audit.runs import RunFolder, manifest_from_dict, sha256_of
@@ -313,7 +314,7 @@ def find(db: Database, query: Query, *, by: str) -> Page:
         pages = max(1, math.ceil(total / query.per_page))
         page = min(query.page, pages)
         return Page(
-            rows=_rows(session, query, conditions.values(), offset=(page - 1) * query.per_page),
+            rows=_rows(session, query, conditions.values(), offset=(page - 1) * query.per_page, by=by),
             total=total,
             page=page,
             pages=pages,
@@ -404,13 +405,15 @@ def _judged(community: str = "") -> ColumnElement[int]:
     )
 
 
-def _rows(session: Session, query: Query, conditions: Iterable[ColumnElement[bool]], *, offset: int) -> tuple[Row, ...]:
+def _rows(
+    session: Session, query: Query, conditions: Iterable[ColumnElement[bool]], *, offset: int, by: str
+) -> tuple[Row, ...]:
     judged = _judged()
     # One and two are not told apart, so they must not sort apart either.
     sorted_by = case((judged == 0, 0), (judged < LEAST, 1), else_=judged)
     orders: dict[Order, list[ColumnElement[Any]]] = {Order.FEWEST: [sorted_by], Order.MOST: [sorted_by.desc()]}
     names = ("id", "measure", "suite", "language", "topic", "culture", "framework", "confirmatory", "sentence")
-    marks = open_marks(session, query.run)
+    marks, cards = open_marks(session, query.run), waiting(session, by)
     rows = session.execute(
         select(
             *(getattr(FindingRow, name) for name in names),
@@ -426,8 +429,8 @@ def _rows(session: Session, query: Query, conditions: Iterable[ColumnElement[boo
         Row(
             **{name: getattr(row, name) for name in names},
             verdict=Verdict(row.verdict),
-            reviews=told_count(row.judged),
-            contest=marks.get(row.id, ""),
+            reviews=None if (query.run, row.id) in cards else told_count(row.judged),
+            contest="" if (query.run, row.id) in cards else marks.get(row.id, ""),
         )
         for row in rows
     )
@@ -508,7 +511,8 @@ def finding(db: Database, run: str, id_: str, *, by: str) -> FindingView:
     """
     with db.read() as session:
         permitted(session, by, Action.READ_FINDINGS)
-        return view_of(session, run, id_, reader=by)
+        view = view_of(session, run, id_, reader=by)
+        return replace(view, contest="", reviews=None) if (run, id_) in waiting(session, by) else view
 
 
 def findings(db: Database, run: str, ids: Iterable[str], *, by: str) -> dict[str, Finding]:

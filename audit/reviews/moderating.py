@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit.reviews.assigning import note_seen
 from audit.reviews.database import Database
 from audit.reviews.library import run_of
 from audit.reviews.roles import Action, Actor, Role, permitted
-from audit.reviews.summary import Told, names_of, numbered, open_to, told
+from audit.reviews.seen import note_seen, open_to
+from audit.reviews.summary import Told, names_of, numbered, told
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ from audit.reviews import events
 from audit.reviews.database import Database
 from audit.reviews.roles import Action, Actor, permitted
 from audit.reviews.tables import Person, Proposal, ProposalReview, new_id
+from audit.reviews.terms import require_agreed
 from audit.reviews.words import clean
 from audit.suites.files import NOTE, REFUSE, Problem, Source, SuiteFiles
 from audit.suites.languages import language as known_language
@@ -110,6 +111,7 @@ def propose(db: Database, pair: PairText, *, submission: str, by: str) -> Propos
 
     def work(session: Session) -> ProposalView:
         actor = permitted(session, by, Action.PROPOSE, community=written.community)
+        require_agreed(session, by)
         row = session.scalar(select(Proposal).where(Proposal.submission == once))
         if row is not None and row.person_id != by:
             raise ConflictError("submission: another person's form has this number; open the form again")
@@ -159,6 +161,7 @@ def submit(db: Database, proposal: str, *, version: int, by: str) -> ProposalVie
 
     def work(session: Session) -> ProposalView:
         actor = permitted(session, by, Action.PROPOSE)
+        require_agreed(session, by)
         row = _own(session, proposal, states=("draft", "returned"), to="submitted", version=version, actor=actor)
         pair = text_of(row)
         _require_sound(pair, reads=session.get_one(Person, by).reads)
@@ -221,6 +224,7 @@ def review_proposal(
 
     def work(session: Session) -> ProposalView:
         actor = permitted(session, by, Action.REVIEW_PROPOSAL)
+        require_agreed(session, by)
         row = _row(session, proposal)
         if reason := _why_no_review(session, row, actor):
             raise NotAllowedError(f"{_name(row)}: {reason}")

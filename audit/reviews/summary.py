@@ -29,11 +29,11 @@ from sqlalchemy.orm import Session
 from audit.measures.people import shown_groups
 from audit.records import Judgements, Voice
 from audit.reviews import contests, events
-from audit.reviews.assigning import note_seen
 from audit.reviews.database import Database
 from audit.reviews.library import GONE, run_of
 from audit.reviews.roles import Action, permitted
-from audit.reviews.tables import Assignment, Community, FindingRow, ItemReview, Review
+from audit.reviews.seen import note_seen, open_to
+from audit.reviews.tables import Community, FindingRow, ItemReview, Review
 
 OTHERS = "other communities"  # how the group of small communities is named in English
 IMPORTED = "import "  # how the submission of a judgement begins that came from another desk (exchange.py)
@@ -90,15 +90,6 @@ def judgements_of(db: Database, run: str, *, by: str | None) -> Judgements:
     if by is not None and not blind and judgements.voices:
         note_seen(db, person=by, run=run)
     return judgements
-
-
-def open_to(session: Session, person: str, *, run: str) -> frozenset[str]:
-    """Findings of which a reviewer may read what others said: they have judged them, or skipped them for good."""
-    judged = select(Review.finding_id).where(Review.run_id == run, Review.person_id == person)
-    skipped = select(Assignment.finding_id).where(
-        Assignment.run_id == run, Assignment.person_id == person, Assignment.state == "skipped"
-    )
-    return frozenset([*session.scalars(judged), *session.scalars(skipped)])
 
 
 def names_of(session: Session, groups: Iterable[str]) -> dict[str, str]:

@@ -300,6 +300,8 @@ def has_moved(one: ContestView) -> bool:
 def put_form(one: ContestView, *, moved: bool) -> None:
     """The steps this person may take now, and the reasons for one of them."""
     frame.section(_("What you can do"))
+    if not frame.agreed(frame.me()):
+        return
     with st.form(f"contest:{one.id}"):
         step = st.radio(
             _("Step"),
@@ -391,6 +393,8 @@ def put_filing(run: str, finding: str) -> None:
 
 def put_filing_form(run: str, finding: str, me: Actor) -> None:
     """Reasons, and in whose name."""
+    if not frame.agreed(me):
+        return
     prefix = f"filing:{run}:{finding}"
     form, names = drafts.held(prefix), community_names(me)
     with st.form(prefix):

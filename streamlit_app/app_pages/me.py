@@ -6,7 +6,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from audit.errors import DeskError
-from audit.reviews import accounts, consent
+from audit.reviews import accounts, consent, terms
 from audit.reviews.accounts import DAILY_MOST, Account
 from audit.reviews.roles import Action, Role
 from audit.suites.languages import language
@@ -14,7 +14,7 @@ from streamlit_app import frame, texts
 from streamlit_app.shown import bullets, facts, paragraph, put, said, words
 from streamlit_app.texts import LANGUAGES, N_, _, own_name
 
-# The same sentences as audit.reviews.consent.CONSENT, here to be translated; a test holds the two together.
+# The same sentences as audit.reviews.terms.CONSENT, here to be translated; a test holds the two together.
 CONSENT = (
     N_(
         "You judge what an audit found in a language model. Some of it repeats stereotypes and may hurt. You may skip "
@@ -101,7 +101,7 @@ def put_consent(account: Account) -> None:
     """What happens to what one says, and agreeing to it: without that nothing is taken."""
     frame.section(_("What happens to what you say"))
     put(bullets(*(_(sentence) for sentence in CONSENT)))
-    if account.consent_at is not None and account.consent_version == consent.CONSENT_VERSION:
+    if account.consent_at is not None and account.consent_version == terms.CONSENT_VERSION:
         put(paragraph(_("You agreed to this on {day}.", day=texts.day(account.consent_at)), kind="quiet"))
         return
     if st.button(_("I agree"), type="primary"):

@@ -115,6 +115,8 @@ def put_writing(me: Actor, account: Account) -> None:
         frame.link("me", _("Open my account"), icon=":material/person:")
         return
     put_introduction()
+    if not frame.agreed(me):
+        return
     prefix, form = form_of(str(st.query_params.get("id", "")))
     view = proposals.proposal(frame.db(), form.id, by=me.id) if form.id else None
     if view is not None and not (view.mine and view.state in EDITABLE):
@@ -449,6 +451,8 @@ def _review_words(review: ReviewOfPair) -> Markup:
 
 def put_others(me: Actor) -> None:
     """Pairs to read, then those one has read: a view may be changed as long as a pair is under review."""
+    if not frame.agreed(me):
+        return
     waiting = proposals.to_review(frame.db(), by=me.id)
     put(
         paragraph(

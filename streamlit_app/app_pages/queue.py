@@ -84,9 +84,7 @@ def page() -> None:
         overtaken(*begun)
         return
     waiting = judging.queue(frame.db(), by=me.id)
-    if not waiting.agreed:
-        put(paragraph(_("Before the first card, read what happens to what you say, and agree to it or not.")))
-        frame.link("me", _("Read it in my account"), icon=":material/person:")
+    if not frame.agreed(me):
         return
     entry = first_of(waiting, finding=finding)
     progress(waiting)

@@ -88,6 +88,11 @@ class People:
                 session.add(Grant(person_id=name, role=role, community=where, granted_at=self.db.now()))
         return name
 
+    def agree(self, *names: str) -> None:
+        """Let them agree to what happens to their words."""
+        for name in names:
+            consent.give(self.db, by=name)
+
     def sign_in(self, name: str) -> str:
         """Secret of a new sign-in of the person."""
         with self.db.write() as session:

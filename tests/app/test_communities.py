@@ -11,8 +11,8 @@ from app.conftest import everything, words_of
 from app.crowd import ACCRA, CAIRO, HOSTILE, LIMA, NAIROBI, fill, found
 from audit import pipeline
 from audit.records import Finding
-from audit.reviews.assigning import has_seen
 from audit.reviews.roles import Role
+from audit.reviews.seen import has_seen
 from audit.runs import RunFolder
 
 

@@ -34,6 +34,7 @@ def everybody(people, nairobi, desk) -> None:
     people("otto", Role.AUDITOR)
     people("olga", Role.AUDITOR)
     people("bodil", Role.BOARD)
+    people.agree("amina", "baraka", "kofi")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from app.conftest import everything, judge, words_of
 from audit import pipeline
 from audit.errors import NotAllowedError
 from audit.records import Finding, Verdict
-from audit.reviews import accounts, consent, contests, library
+from audit.reviews import accounts, contests, library, terms
 from audit.reviews.roles import Role
 from audit.runs import RunFolder
 from streamlit_app import frame, plain
@@ -205,6 +205,7 @@ def test_a_finding_that_is_not_here_is_an_error_in_words(app, amina, run_folder)
 def test_a_contest_marks_the_finding(app, desk, people, amina, findings, run_folder):
     people("otto", Role.AUDITOR)
     finding = of_measure(findings, "stereotype_effect", language="sw")
+    people.agree("amina")
     filed = contests.file(desk.db, run_folder.name, finding.id, words="Not so.", submission="1", by="amina")
     contests.admit(desk.db, filed.id, version=filed.version, by="otto")
     page = html(app("amina", page="finding", run=run_folder.name, id=finding.id))
@@ -260,10 +261,10 @@ def test_who_never_judges_is_told_before_reading_that_it_is_written_down(
 
 def test_consent_is_given_by_the_person_once(app, desk, amina):
     test = app("amina", page="me")
-    for sentence in consent.CONSENT:
+    for sentence in terms.CONSENT:
         assert sentence in words_of(test)
     next(one for one in test.button if one.label == "I agree").click().run()
-    assert accounts.profile(desk.db, by="amina").consent_version == consent.CONSENT_VERSION
+    assert accounts.profile(desk.db, by="amina").consent_version == terms.CONSENT_VERSION
     assert "I agree" not in [one.label for one in test.button]
 
 

@@ -51,6 +51,7 @@ def readers(people, nairobi) -> None:
         people(name, (Role.REVIEWER, nairobi), reads=["sw", "en"])
     people("kofi", (Role.REVIEWER, nairobi), reads=["en"])
     people("otto", Role.AUDITOR)
+    people.agree("amina", "baraka", "chiku", "kofi")
 
 
 @pytest.fixture

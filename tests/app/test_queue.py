@@ -93,7 +93,7 @@ def test_nothing_is_shown_before_the_person_agreed_to_what_happens_to_it(app, pe
     people("baraka", (Role.REVIEWER, nairobi), reads=["sw"])
     ask("competence", of="baraka")
     test = app("baraka", page="queue")
-    assert "read what happens to what you say" in words_of(test)
+    assert "Before anything you say is taken" in words_of(test)
     assert not test.radio
 
 

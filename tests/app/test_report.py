@@ -12,9 +12,9 @@ from audit import pipeline
 from audit.commands import command_of
 from audit.errors import DeskError
 from audit.reviews import consent, issued, jobs
-from audit.reviews.assigning import has_seen
 from audit.reviews.jobs import Issue
 from audit.reviews.roles import Role
+from audit.reviews.seen import has_seen
 from audit.runs import RunFolder
 
 CONTENT = b"%PDF-1.4 a report"

@@ -7,7 +7,7 @@ from babel.messages import Catalog
 
 from audit.measures import MEASURES
 from audit.records import Verdict
-from audit.reviews import consent
+from audit.reviews import terms
 from streamlit_app import plain, texts
 from streamlit_app.app_pages import me
 from streamlit_app.shown import VERDICT_CLASSES, VERDICT_SIGNS, VERDICT_WORDS
@@ -120,4 +120,4 @@ def test_every_verdict_has_sign_word_colour_and_meaning():
 
 
 def test_people_agree_to_the_text_that_the_library_keeps():
-    assert me.CONSENT == consent.CONSENT
+    assert me.CONSENT == terms.CONSENT

@@ -172,7 +172,8 @@ def test_what_cannot_be_told_says_why():
     few = people.judgements()
     one = dataclasses.replace(few, voices=tuple(v for v in few.voices if v.finding == people.LONE))
     said = words_of(pages(one))
-    assert "Undefined: 1 finding was judged by two or more people; an interval that holds what it promises needs 8" in said
+    why = "1 finding was judged by two or more people; an interval that holds what it promises needs 8"
+    assert f"Undefined: {why}" in said
     assert "Whether communities judge findings differently cannot be said" in said
     assert "It cannot be said: 0 findings were judged by somebody who judged another comparable one too" in said
 

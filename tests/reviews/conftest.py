@@ -24,12 +24,12 @@ from desk_run import write_run
 from sqlalchemy import create_engine, make_url, text
 
 from audit.reviews import events
-from audit.reviews.consent import CONSENT_VERSION
 from audit.reviews.database import Database, open_database
 from audit.reviews.library import import_run
 from audit.reviews.roles import Role
 from audit.reviews.summary import handle_of
 from audit.reviews.tables import Community, Grant, Person, Review
+from audit.reviews.terms import CONSENT_VERSION
 
 NUMBERS = count(1)
 

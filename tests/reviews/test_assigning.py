@@ -10,9 +10,10 @@ from sqlalchemy import select
 from audit.errors import DeskError, NotAllowedError
 from audit.records import Verdict
 from audit.reviews import judging
-from audit.reviews.assigning import assign, note_seen
+from audit.reviews.assigning import assign
 from audit.reviews.judging import Judgement
 from audit.reviews.roles import Role
+from audit.reviews.seen import note_seen
 from audit.reviews.tables import Assignment, Event, FindingRow, Person
 
 SWAHILI = [f"sw-{number}" for number in range(1, 7)]

@@ -9,7 +9,6 @@ from sqlalchemy import select, text
 
 from audit.errors import DeskError, NotAllowedError
 from audit.reviews import assigning, consent, contests, events, jobs, judging, proposals
-from audit.reviews.consent import CONSENT_VERSION
 from audit.reviews.judging import Judgement
 from audit.reviews.proposals import PairText
 from audit.reviews.roles import Role
@@ -28,6 +27,7 @@ from audit.reviews.tables import (
     SignIn,
     new_id,
 )
+from audit.reviews.terms import CONSENT_VERSION
 
 MARK = "zebrafish"  # in everything that amina writes, and nowhere else
 

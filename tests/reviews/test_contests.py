@@ -13,7 +13,8 @@ from audit.errors import ConflictError, DeskError, NotAllowedError
 from audit.reviews import contests, events
 from audit.reviews.contests import State, Step
 from audit.reviews.roles import Role
-from audit.reviews.tables import Assignment, Contest, ContestStep, Event, FindingRow, IssuedReport, Run
+from audit.reviews.seen import has_seen
+from audit.reviews.tables import Assignment, Contest, ContestStep, Event, FindingRow, IssuedReport, Person, Run
 
 RUN = "run-1"
 NUMBERS = count(1)
@@ -380,6 +381,28 @@ def test_a_contest_of_what_waits_to_be_judged_blind_is_not_shown_before(desk):
     with desk.write() as session:
         session.get(Assignment, key).state = "done"
     assert contests.contest(desk, one.id, by="neighbour").id == one.id
+
+
+def test_who_opens_a_contest_has_read_of_its_finding_and_lists_hold_no_words_for_who_may_judge_it_yet(desk):
+    one = filed(desk, words="not so where I live")
+    (listed,) = contests.contests(desk, by="neighbour")
+    assert [step.words for step in listed.steps] == [""]
+    assert [step.words for step in contests.contests(desk, by="ada")[0].steps] == ["not so where I live"]
+    with desk.read() as session:
+        assert not has_seen(session, person="neighbour", run=RUN, finding="f-0")
+    assert contests.contest(desk, one.id, by="neighbour").steps[0].words == "not so where I live"
+    contests.contest(desk, one.id, by="filer")
+    with desk.read() as session:
+        assert has_seen(session, person="neighbour", run=RUN, finding="f-0")
+        assert not has_seen(session, person="filer", run=RUN, finding="f-0")  # their own words
+
+
+def test_words_of_people_of_communities_are_taken_only_if_they_agreed_to_what_happens_to_them(desk):
+    with desk.write() as session:
+        session.get(Person, "filer").consent_version = "an older text"
+    with pytest.raises(DeskError, match="consent: not given yet"):
+        filed(desk)
+    assert filed(desk, by="ada", community="").mine  # auditors speak for the audit
 
 
 def test_lists_are_filtered_and_what_is_due_first_comes_first(desk, clock):

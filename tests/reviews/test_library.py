@@ -206,6 +206,32 @@ def test_pages_share_out_all_findings_in_the_order_of_the_report(desk, run):
         library.find(desk, Query(run=run, page=0), by="amina")
 
 
+def test_what_waits_in_a_persons_queue_shows_them_neither_count_nor_contest(desk, run):
+    """Neither in the list nor on its page, until they have judged it: both tell what others think."""
+    reviewed(desk, run, "sw-1", "baraka", "chebet", "dalila")
+    contested(desk, run, "sw-1", state="admitted")
+
+    def seen():
+        (row,) = [row for row in library.find(desk, Query(run=run), by="amina").rows if row.id == "sw-1"]
+        view = library.finding(desk, run, "sw-1", by="amina")
+        return (row.reviews, row.contest), (view.reviews, view.contest)
+
+    assert seen() == ((3, "admitted"), (3, "admitted"))
+    with desk.write() as session:
+        session.add(
+            Assignment(
+                run_id=run,
+                finding_id="sw-1",
+                person_id="amina",
+                community="nairobi",
+                state="open",
+                place=1,
+                made_at=desk.now(),
+            )
+        )
+    assert seen() == ((None, ""), (None, ""))
+
+
 def test_one_and_two_reviews_are_neither_told_apart_nor_sorted_apart(desk, run):
     reviewed(desk, run, "sw-1", "amina")
     reviewed(desk, run, "sw-2", "amina", "baraka")

@@ -8,10 +8,10 @@ import pytest
 
 from audit.errors import ConflictError, NotAllowedError
 from audit.reviews import judging
-from audit.reviews.assigning import has_seen
 from audit.reviews.judging import Judgement
 from audit.reviews.moderating import comments
 from audit.reviews.roles import Role
+from audit.reviews.seen import has_seen
 from audit.reviews.tables import Assignment
 
 FORMS = count(1)

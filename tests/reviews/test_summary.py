@@ -235,7 +235,7 @@ def test_a_reviewer_gets_what_they_have_judged_or_skipped_and_no_more(desk, run,
 
 
 def test_who_has_read_a_run_cannot_judge_it_later(desk, run, judged):
-    from audit.reviews.assigning import has_seen
+    from audit.reviews.seen import has_seen
 
     assert judgements_of(desk, run, by="ada").voices == ()
     with desk.read() as session:
