@@ -54,6 +54,7 @@ OWN = {
 BOLDER = {"NotoNaskhArabic": "NotoSansArabic"}  # stands in where bold is wanted and the face has none
 LATIN_SCRIPTS = frozenset({"Latn", "Grek", "Cyrl"})
 BOLD_WEIGHT = 700
+SHOWN = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2")  # signs, though of class Cf
 # Ascent and descent of what is written as a rule, where a face states those of its tallest stacks of marks.
 USUAL = {"NotoNaskhArabic": (1200.0, 580.0), "NotoSansArabic": (1100.0, 450.0)}
 
@@ -123,7 +124,7 @@ def face(key: str, *, bold: bool = False) -> Face:
 @functools.lru_cache(maxsize=4096)
 def is_invisible(c: str) -> bool:
     """Whether a character shows nothing of itself: joiners, controls of direction, selectors of a variant."""
-    return unicodedata.category(c) == "Cf" or c == "\u034f" or "\ufe00" <= c <= "\ufe0f"
+    return (unicodedata.category(c) == "Cf" and c not in SHOWN) or c == "\u034f" or "\ufe00" <= c <= "\ufe0f"
 
 
 @functools.lru_cache(maxsize=16384)

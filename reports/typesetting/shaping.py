@@ -224,7 +224,7 @@ def _faces(text: str, language: str, heavy: Sequence[bool]) -> list[Face]:
     found: list[Face] = []
     for a, b in pairwise(graphemes(text)):
         letter = text[a:b]
-        if letter == " " and found and found[-1].bold == heavy[a]:
+        if letter == " " and found and found[-1].bold == heavy[a] and found[-1].draws(letter):
             found.append(found[-1])
             continue
         if script_of(letter[0]) == "Zyyy" and found and not face(LATIN).draws(letter) and found[-1].draws(letter):

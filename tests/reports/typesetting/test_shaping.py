@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from scripts_sample import MIXED, SAMPLES
 
 from audit.errors import ResourceError
 from reports.typesetting import bidi
-from reports.typesetting.faces import FACES, face
+from reports.typesetting.faces import FACES, face, first_missing
 from reports.typesetting.shaping import prepared, shape
 
 TEXTS = {code: prepared(text) for code, _, text in SAMPLES}
@@ -128,3 +130,25 @@ def test_a_word_longer_than_the_line_is_cut_between_letters():
     lines = shaped.lines(5_000.0)
     assert len(lines) > 3
     assert all(shaped.text[a:b].replace("ẹ̀", "") == "" for a, b in lines)
+
+
+def test_a_space_after_a_sign_of_a_face_without_spaces_is_set_in_another():
+    assert not face("NotoSansSC-Signs").draws(" ")
+    assert shape("■ a").text == "■ a"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_the_faces_have_is_set_in_any_mixture(seed):
+    """What `first_missing` lets pass is never refused later, and each character is in exactly one cluster."""
+    draw = random.Random(seed)
+    held = [sorted(face(key).coverage) for key in FACES]
+    pool = [chr(code) for codes in held for code in draw.sample(codes, min(40, len(codes)))]
+    pool += list("\u200d\u200c\u202e\u2067\u2069\u200f\u00ad\ufe0f\u034f ()[]12.%،\u0600\u06dd")
+    for _ in range(200):
+        text = prepared("".join(draw.choices(pool, k=draw.randint(1, 40)))).replace("\n", " ")
+        if first_missing(text) is not None:
+            continue
+        shaped = shape(text, language=draw.choice(["", "en", "ar", "ur", "ja", "th"]), base=None)
+        covered = [i for r in shaped.runs for c in r.clusters for i in range(r.start + c.start, r.start + c.end)]
+        assert covered == list(range(len(shaped.text)))
+        assert shaped.lines(4_000.0)[-1][1] == len(shaped.text)
