@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 
 import streamlit as st
 
@@ -175,12 +176,22 @@ def _page(place: Place, *, visible: bool = True) -> st.Page:
     )
 
 
+def import_pages() -> None:
+    """Import every page now, so that nobody waits for it who opens one first: charts alone take seconds to import."""
+    for place in PLACES:
+        _module(place)
+
+
+def _module(place: Place) -> ModuleType:
+    return importlib.import_module(f"streamlit_app.app_pages.{place.name}")
+
+
 def _body(place: Place) -> Callable[[], None]:
     def body() -> None:
         if not place.open_to(me()):
             title(_(place.title))  # where one is, for those who hear the page
             raise NotAllowedError(_("This page needs a role that you do not have. Ask whoever runs the desk."))
-        importlib.import_module(f"streamlit_app.app_pages.{place.name}").page()
+        _module(place).page()
 
     body.__name__ = place.name
     return body

@@ -7,6 +7,7 @@ is opened at all (with a provider of sign-ins it is, since Streamlit speaks with
 
 from __future__ import annotations
 
+import gc
 import hmac
 import logging
 import secrets
@@ -31,7 +32,7 @@ from audit.reviews import accounts, issued
 from audit.reviews.roles import Action
 from streamlit_app import forms, oidc, texts
 from streamlit_app.desk import Desk, Settings, open_desk
-from streamlit_app.frame import PLACES
+from streamlit_app.frame import PLACES, import_pages
 from streamlit_app.texts import accepted, chosen
 
 LOG = logging.getLogger("plural_audit.desk")
@@ -65,6 +66,9 @@ def build(settings: Settings) -> st.App:
         DeskError: the database cannot be opened.
     """
     desk = open_desk(settings)
+    import_pages()
+    gc.collect()
+    gc.freeze()  # what is here now stays: later collections need not look at it
     return st.App(
         Path(__file__).with_name("app.py"),
         routes=routes_of(desk),
