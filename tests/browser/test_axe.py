@@ -129,6 +129,9 @@ PAGES = {
 }
 
 
+ADMINISTRATION = "people invitations communities assignments runs data moderation log backups"
+
+
 @pytest.mark.parametrize("language", ["en", "ar"])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_has_no_grave_issue(open_as, people, axe, name, language):
@@ -148,7 +151,7 @@ def test_a_card_has_no_grave_issue(open_as, people, axe, language):
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])
-@pytest.mark.parametrize("part", ["people", "invitations", "communities", "assignments", "runs", "data", "moderation"])
+@pytest.mark.parametrize("part", ADMINISTRATION.split())
 def test_a_part_of_the_administration_has_no_grave_issue(open_as, people, axe, part, language):
     page = open_as(people[f"admin {language}"], f"/admin?part={part}", locale=language)
     assert not (found := issues(page, axe)), "\n".join(found)
