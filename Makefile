@@ -5,18 +5,21 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MODEL ?= gemma-3-270m
 
-.PHONY: help audit test simulations check bench install clean
+.PHONY: help audit test simulations browser check bench install clean
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 audit: $(READY) ## the full built-in audit; accepts the Gemma terms, which it prints first (MODEL=smollm2-135m: none asked)
 	$(BIN)/plural-audit run --model $(MODEL) --accept-terms
 
-test: $(READY) ## every test but simulations of minutes
+test: $(READY) ## every test but simulations of minutes and the desk in a browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 simulations: $(READY) ## planted and null audits of the measures of features, half an hour; docs/measures say what they gave
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m long -s
+
+browser: $(READY) ## the desk in Debian's chromium, one test after another; axe-core by npm; ten people at once
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser
 
 check: $(READY) ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .
