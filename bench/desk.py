@@ -186,11 +186,11 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def review(desk: ServedDesk, person: Somebody, seen: Seen, *, until: float, pace: float, seed: int) -> None:
-    """Judge cards until the time is over; what goes wrong is written down and ends this reviewer."""
+    """Judge cards until the time is over, the last one at the same pace; what goes wrong ends this reviewer."""
     dice = random.Random(seed)  # noqa: S311 - waiting times
 
     def think() -> None:
-        time.sleep(min(dice.expovariate(1 / pace), 4 * pace, max(0.0, until - time.monotonic())))
+        time.sleep(min(dice.expovariate(1 / pace), 4 * pace))
 
     try:
         with opened(desk, sign_in(desk, person), "queue") as tab:
@@ -270,7 +270,7 @@ def load(desk: ServedDesk, run: str, *, reviewers: int, minutes: float, pace: fl
             threads[-1].start()
             time.sleep(SIGN_IN_S)
         for thread in threads:
-            thread.join(timeout=60 * minutes + 4 * PATIENCE_S)
+            thread.join(timeout=60 * minutes + 20 * pace + 4 * PATIENCE_S)
         seen.errors.extend("a reviewer hangs" for thread in threads if thread.is_alive())
         ended = server.cpu_times()
         with db.read() as session:
