@@ -135,7 +135,9 @@ def test_figures_in_the_page_are_those_of_the_desk():
     assert f"it works {accounts.INVITED_FOR_DAYS} days unless" in text
     usual = Person.__table__.columns["daily_limit"].default.arg
     assert f"({usual} unless you say otherwise, {accounts.DAILY_MOST} at most" in text
-    assert f"({accounts.ATTEMPTS_PER_ADDRESS} of one address in 15 minutes)" in PAGES[1].read_text(encoding="utf-8")
+    of_one, in_all = accounts.ATTEMPTS_PER_LOGIN, accounts.ATTEMPTS_PER_ADDRESS
+    team = PAGES[1].read_text(encoding="utf-8")
+    assert f"(of one address in 15 minutes: {of_one} for one name, {in_all} in all)" in team
     assert accounts.ATTEMPT_WINDOW.total_seconds() == 15 * 60
 
 

@@ -319,8 +319,10 @@ def migrate(engine: Engine, *, place: str, make: bool = True) -> None:
     Raises:
         DeskError: the database does not answer, is of a newer version, or is somebody else's.
     """
+    # One moment: between two looks another process may make all tables.
+    options = {"sqlite_begin": "BEGIN"} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
     try:
-        with engine.execution_options(sqlite_begin="BEGIN").connect() as connection:
+        with engine.execution_options(**options).connect() as connection:
             _require_unicode(connection, place=place)
             state = migrations.state(connection, place=place)
     except DBAPIError as error:

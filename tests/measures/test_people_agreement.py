@@ -102,7 +102,7 @@ def test_alpha_that_cannot_be_told_is_neither_zero_nor_one(metric, counts, reaso
 def test_seven_findings_give_no_interval_and_so_no_estimate():
     found = alpha_estimate(np.array([[2, 1]] * 6 + [[0, 3]]), metric="nominal")
     assert found == Undefined(
-        reason="7 findings were judged by two people; an interval that holds what it promises needs 8"
+        reason="7 findings were judged by two or more people; an interval that holds what it promises needs 8"
     )
 
 
@@ -211,7 +211,7 @@ def test_agreement_can_be_asked_of_some_findings():
         a for a in agreements(told, findings={"f0", "f1"}, questions=(JUDGEMENT,), metrics=("nominal",)) if a.community
     )
     assert found.result == Undefined(
-        reason="2 findings were judged by two people; an interval that holds what it promises needs 8"
+        reason="2 findings were judged by two or more people; an interval that holds what it promises needs 8"
     )
 
 

@@ -17,6 +17,7 @@ from audit.reviews import assigning, consent, events, exchange, judging, library
 from audit.reviews.database import open_database
 from audit.reviews.judging import Judgement
 from audit.reviews.roles import Role
+from audit.reviews.seen import has_seen
 from audit.reviews.summary import judgements_of
 from audit.reviews.tables import Assignment, Community, Event, Person, Review
 
@@ -124,7 +125,7 @@ def test_an_export_is_in_the_log_and_who_made_it_has_read_the_run(judged, run):
     with judged.read() as session:
         event = session.scalars(select(Event).filter_by(kind="judgements exported")).one()
         assert (event.actor, event.subject, event.facts["bytes"]) == ("ada", run, len(content))
-        assert assigning.has_seen(session, person="ada", run=run, finding="sw-5")
+        assert has_seen(session, person="ada", run=run, finding="sw-5")
 
 
 def test_who_may_not_export_does_not_and_a_reviewer_only_what_they_have_judged(judged, run, person):
