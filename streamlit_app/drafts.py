@@ -23,6 +23,7 @@ class Held:
 
     submission: str = field(default_factory=lambda: uuid4().hex)  # made once per form: sent twice, it counts once
     id: str = ""  # of what is kept, where the desk gives it one
+    addressed: bool = False  # the browser has shown that it has the id in its address
     version: int = 0  # of what is kept; 0: nothing yet
     kept: Any = None  # the form's content as it was read or saved last
     saved_at: datetime | None = None  # by this page

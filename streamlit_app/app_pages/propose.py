@@ -186,12 +186,21 @@ def put_introduction() -> None:
 
 
 def form_of(id_: str) -> tuple[str, Held]:
-    """The open form if it is the one asked for, else a new one. Its keys stay when the draft gets its id."""
+    """The open form if it is the one asked for, else a new one. Its keys stay when the draft gets its id.
+
+    Who types fast is ahead of their browser: what they enter next may still come from the address without the id that
+    the draft has just been given. That asks for no new form.
+    """
     prefix = str(st.session_state.get(FORM, ""))
-    if not prefix or drafts.held(prefix).id != id_:
+    form = drafts.held(prefix) if prefix else None
+    if form is not None and form.id and not id_ and not form.addressed:
+        st.query_params["id"] = form.id
+    elif form is None or form.id != id_:
         prefix = st.session_state[FORM] = f"pair:{uuid4().hex}"
-        drafts.held(prefix).id = id_
-    return prefix, drafts.held(prefix)
+        form = drafts.held(prefix)
+        form.id = id_
+    form.addressed = form.addressed or bool(id_)
+    return prefix, form
 
 
 def begin(prefix: str, form: Held, view: ProposalView | None, me: Actor, account: Account) -> None:

@@ -99,6 +99,21 @@ def rows(desk, table) -> list:
         return list(session.scalars(select(table)))
 
 
+def test_who_types_ahead_of_the_browsers_address_goes_on_with_the_same_pair(app, desk, readers):
+    """The draft has its id, the browser asks once more without it; later, without it, a new pair is meant."""
+    test = write(app("amina", page="propose"), template=PAIR.template)
+    (row,) = rows(desk, Proposal)
+    del test.query_params["id"]
+    write(test, answer_a=PAIR.answer_a)
+    (row,) = rows(desk, Proposal)
+    assert (row.template, row.answer_a) == (PAIR.template, PAIR.answer_a)
+    assert test.query_params["id"] == row.id
+    write(test, answer_b=PAIR.answer_b)
+    del test.query_params["id"]
+    test.run()
+    assert field(test, "template").value == ""
+
+
 # --- who -------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from audit.reviews.roles import Role
 from browser import desks
@@ -39,6 +39,17 @@ def findings_of_two(findings):
     return [one.id for one in findings if one.measurement.scope.language == "en"][:2]
 
 
+def press(page: Page, key: str, *, chosen: Locator) -> None:
+    """Press a key as a person does: once more if nothing happened, since a page is there before its keys listen."""
+    for _ in range(5):
+        page.keyboard.press(key)
+        try:
+            expect(chosen).to_be_checked(timeout=5000)
+        except AssertionError:
+            continue
+        return
+
+
 @pytest.mark.parametrize("keys", [False, True], ids=["plain", "single keys"])
 def test_two_cards_are_judged_without_a_mouse(open_as, db, root, community, run_folder, findings_of_two, keys):
     person = desks.new_person(db, "kay", Role.REVIEWER, community=community, shortcuts=keys)
@@ -63,7 +74,7 @@ def test_two_cards_are_judged_without_a_mouse(open_as, db, root, community, run_
             "radio", name="I agree in part", exact=True
         )
         if keys:
-            page.keyboard.press("2")
+            press(page, "2", chosen=agree)
         else:
             tab_to(page, "I agree")  # the group is one stop; arrows move in it
             page.keyboard.press("ArrowDown")
