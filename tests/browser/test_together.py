@@ -170,7 +170,7 @@ def test_a_report_is_asked_for_and_downloaded_and_has_the_judgements(
     assert file.read_bytes().startswith(b"%PDF-")
     text = " ".join(" ".join(sheet.extract_text() for sheet in PdfReader(file).pages).split())
     assert "Nurses here are men, says reader" in text
-    assert f"Readers {community}" in text
+    assert f"Readers{community}" in text.replace(" ", "")  # a long name may go on in the next line
 
     reader = Cards(open_as(people[0], "/report"))
     expect(reader.page.get_by_text("This page needs a role that you do not have.")).to_be_visible()
