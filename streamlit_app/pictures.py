@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import altair as alt
@@ -21,9 +22,7 @@ def estimate_chart(finding: Finding) -> tuple[Any, str]:
     """The number and its interval on a line, with the place where it would stand if nothing were there."""
     result = finding.measurement.result
     assert isinstance(result, Estimate), "the caller shows a reason where there is no number"
-    dot = Dot(label="", panel="", value=result.value, low=result.low, high=result.high, verdict=finding.verdict)
-    plot = Plot(title="", unit=result.unit, dots=(dot,), null=result.null, null_label="", alt="")
-    low, high = domain(plot)
+    low, high = _limits(finding, result)
     scale = alt.Scale(domain=[low, high], nice=False, zero=False)
     axis = alt.Axis(tickCount=7, grid=True, domain=False, ticks=False)
     row = pd.DataFrame(
@@ -48,6 +47,13 @@ def estimate_chart(finding: Finding) -> tuple[Any, str]:
         .configure_view(stroke=None)
     )
     return drawn, _estimate_alt(result)
+
+
+def _limits(finding: Finding, result: Estimate) -> tuple[float, float]:
+    """Range of the axis: the whole interval, however small the number in it; alone, it makes no other one small."""
+    ends = [end for end in (result.value, result.low, result.high) if math.isfinite(end)]
+    dots = tuple(Dot(label="", panel="", value=end, low=end, high=end, verdict=finding.verdict) for end in ends)
+    return domain(Plot(title="", unit=result.unit, dots=dots, null=result.null, null_label="", alt=""))
 
 
 def _estimate_alt(result: Estimate) -> str:

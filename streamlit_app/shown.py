@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from audit.records import Verdict
 from audit.reviews.words import shown as closed
-from streamlit_app.texts import N_, _
+from streamlit_app.texts import N_, _, number
 
 VERDICT_SIGNS = {
     Verdict.EVIDENCE: "●",
@@ -137,7 +137,7 @@ def bars(caption: str, rows: list[tuple[str | Markup, int, str]]) -> Markup:
         Markup(
             '<tr><th scope="row">{name}</th><td class="desk-count">{count}</td><td class="desk-barcell" '
             'aria-hidden="true"><span class="desk-bar desk-{kind}" style="inline-size:{width}%"></span></td></tr>'
-        ).format(name=name, count=count, kind=kind, width=round(100 * count / most))
+        ).format(name=name, count=number(count), kind=kind, width=round(100 * count / most))
         for name, count, kind in rows
     )
     return Markup('<table class="desk-bars"><caption>{}</caption><tbody>{}</tbody></table>').format(caption, inner)

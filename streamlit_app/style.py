@@ -43,6 +43,8 @@ PAGES = (
 .desk-figure svg { max-inline-size: 100%; block-size: auto; background: #fff; }
 html[dir=rtl] [data-testid=stSidebar][data-collapsed=true] { display: none; }
 html[dir=rtl] [data-testid=stExpandSidebarButton], html[dir=rtl] [data-testid=stSidebarCollapseButton] { transform: scaleX(-1); }
+html[dir=rtl] [data-testid=stExpander] summary > span > span:first-child { transform: scaleX(-1); }
+html[dir=rtl] [data-testid=stToolbar] :has(> [data-testid=stMainMenu]) { margin-left: 0; margin-right: auto; }
 [data-testid=stMain] [data-testid=stPageLink] p { text-decoration: underline; }
 .desk-links a { margin-inline-end: 1rem; color: inherit; }
 .stMain:focus-visible { outline: 2px solid currentColor; outline-offset: -2px; }

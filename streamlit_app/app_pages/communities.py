@@ -100,16 +100,16 @@ def put_who(told: Judgements) -> None:
     if not told.voices:
         put(paragraph(_("Nothing can be shown yet: no finding has been judged by three people or more.")))
         return
-    judged = answers(told, JUDGEMENT)
-    apart = communities_apart(judged)
+    apart = communities_apart(answers(told, JUDGEMENT))
+    voices = {one: [voice for voice in told.voices if voice.community == one] for one in apart}
     rows: list[tuple[str | Markup, ...]] = [
         (
             group_name(told, one),
-            texts.number(judged.loc[judged["community"] == one, "person"].nunique()),
-            texts.number(judged.loc[judged["community"] == one, "finding"].nunique()),
-            texts.number(int((judged["community"] == one).sum())),
+            texts.number(len({voice.person for voice in said_by})),
+            texts.number(len({voice.finding for voice in said_by})),
+            texts.number(len(said_by)),  # who cannot say has judged too, as in the report
         )
-        for one in apart
+        for one, said_by in voices.items()
     ]
     few = [one for one in accounts.communities(frame.db(), by=frame.me().id) if one.id not in apart]
     rows += [(words(one.name), _("fewer than three shown apart"), "–", "–") for one in few]
