@@ -9,7 +9,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from audit.errors import AuditError, ConflictError, DeskError
-from audit.records import Kind
+from audit.records import Kind, Verdict
 from audit.reviews import accounts, judging, library
 from audit.reviews.accounts import Account
 from audit.reviews.judging import COMMENT_LIMIT, Card, DraftConflictError, Judgement, Queue, QueueEntry
@@ -317,11 +317,25 @@ def languages_of(account: Account) -> list[str]:
     return sorted(known, key=lambda code: (code not in account.reads, code != account.ui_language))
 
 
+# What agreeing means where the finding does not say that something is so.
+AGREEING = {
+    Verdict.INSUFFICIENT: N_(
+        "The finding says that the audit could not tell. You agree if the examples leave it open for you too, and "
+        "disagree if they show you plainly that it is so, or that it is not."
+    ),
+    Verdict.NO_EVIDENCE: N_(
+        "The finding says that no such effect was found. You disagree if the examples show you one."
+    ),
+}
+
+
 def put_questions(prefix: str, view: FindingView, account: Account) -> dict[str, Any]:
     """What the model was asked, with a question on each wording; then the four on the finding. Returns what is said."""
     items = put_items(prefix, view, account)
     frame.section(_("Your judgement"))
     put(paragraph(_("Nobody's judgement is right or wrong. Say what you hold; only the first answer is needed.")))
+    if view.finding.verdict in AGREEING:
+        put(paragraph(_(AGREEING[view.finding.verdict])))
     if account.shortcuts:
         put_keys(prefix)
     judgement = st.radio(
