@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app.conftest import html_of, judge, words_of
 from audit import pipeline
-from audit.records import Finding
+from audit.records import Finding, Verdict
 from audit.reviews import accounts, consent, judging
 from audit.reviews.judging import Judgement
 from audit.reviews.roles import Role
@@ -22,13 +22,14 @@ HOSTILE = '<img src=x onerror=alert(1)> **b** {who} ‮ =1+1 "; DROP TABLE revie
 
 @pytest.fixture
 def findings(run_folder) -> dict[str, Finding]:
-    """In Swahili: one about stereotypes, one about competence."""
+    """In Swahili: one about stereotypes, one about competence; one that could not tell, in whatever language."""
     found = pipeline.read_findings(RunFolder(run_folder))
     swahili = [one for one in found if one.measurement.scope.language == "sw"]
-    return {
+    named = {
         name: next(one for one in swahili if one.measurement.measure == name)
         for name in ("stereotype_effect", "competence")
     }
+    return {**named, "open": next(one for one in found if one.verdict is Verdict.INSUFFICIENT)}
 
 
 @pytest.fixture
@@ -114,6 +115,15 @@ def test_a_reached_limit_ends_the_day_kindly(app, desk, people, nairobi, ask, cl
 
 
 # --- the card --------------------------------------------------------------------------------
+
+
+def test_a_card_whose_finding_could_not_tell_says_what_agreeing_means(app, ask, amina, findings):
+    ask("open", of="amina")
+    test = app("amina", page="queue")
+    if show := [one for one in test.button if one.label == "Show such cards in this session"]:
+        show[0].click().run()
+    assert findings["open"].sentence in words_of(test)
+    assert queue.AGREEING[Verdict.INSUFFICIENT] in words_of(test)
 
 
 def test_a_card_says_the_finding_and_shows_its_prompts_with_a_question_on_each(app, card, findings):
