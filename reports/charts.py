@@ -71,7 +71,8 @@ def domain(plot: Plot) -> tuple[float, float]:
     """
     values = [dot.value for dot in plot.dots]
     ends = [end for dot in plot.dots for end in (dot.low, dot.high) if math.isfinite(end)]
-    spread = max(values) - min(values) or max(abs(v) for v in values) or 1.0
+    # One dot, or equal ones, have no spread of their own: their intervals are drawn whole.
+    spread = max(values) - min(values) or max([*values, *ends]) - min([*values, *ends]) or 1.0
     low = min([*values, *(max(end, min(values) - 3 * spread) for end in ends)])
     high = max([*values, *(min(end, max(values) + 3 * spread) for end in ends)])
     if plot.null is not None:
