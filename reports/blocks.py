@@ -78,6 +78,7 @@ class Dot:
     low: float
     high: float
     verdict: Verdict
+    faint: bool = False  # there to compare with: drawn lighter than the others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,7 @@ class Plot:
     null: float | None  # where the dashed line stands; None where the rows have different ones
     null_label: str
     alt: str
+    margin: float | None = None  # smallest distance from `null` that would matter; what is nearer has a light ground
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +127,19 @@ class Group:
     blocks: tuple[Heading | Text | Bullets | Facts | Quote, ...]
 
 
-Block = Heading | Text | Bullets | Facts | Counts | Table | Plot | Picture | Quote | Marked | Group
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """What has a page of its own and no second one.
+
+    `blocks` always stand on it; of `spare` those that still have room, in order. A medium without pages shows all.
+    """
+
+    blocks: tuple[Block, ...]
+    spare: tuple[Block, ...] = ()
+    cut: tuple[str, ...] = ()  # what to say where the last one, two, ... of `spare` have no room
+
+
+Block = Heading | Text | Bullets | Facts | Counts | Table | Plot | Picture | Quote | Marked | Group | Sheet
 
 
 @dataclass(frozen=True, kw_only=True)

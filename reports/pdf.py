@@ -12,8 +12,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from audit.records import Verdict
-from reports.blocks import Block, Bullets, Counts, Document, Facts, Heading, Marked, Picture, Plot, Quote, Table, Text
-from reports.charts import COLOURS, GREY, HAIR, INK, domain, drawing, pieces, vector
+from reports.blocks import (
+    Block,
+    Bullets,
+    Counts,
+    Document,
+    Facts,
+    Heading,
+    Marked,
+    Picture,
+    Plot,
+    Quote,
+    Sheet,
+    Table,
+    Text,
+)
+from reports.charts import COLOURS, GREY, HAIR, INK, charts_of, null_text, vector
 from reports.text import checked
 
 ACCENT = "#1F4E79"
@@ -213,7 +227,30 @@ class _Setter:
             return [self._quote(block), Spacer(1, 6)]
         if isinstance(block, Marked):
             return [KeepTogether([self._marked(block), Spacer(1, 8)])]
+        if isinstance(block, Sheet):
+            return self._sheet(block)
         return [KeepTogether([f for inner in block.blocks for f in self._set(inner)])]
+
+    def _sheet(self, block: Sheet) -> list[Any]:
+        """A page of its own, filled from `spare` as far as it goes, with a line on what has no room."""
+        from reportlab.platypus import CondPageBreak
+
+        flowables = [f for inner in block.blocks for f in self._set(inner)]
+        notes = [self._paragraph(text, "small") for text in block.cut]
+        spare = [self._set(inner) for inner in block.spare]
+        room = HEIGHT - sum(map(_height, flowables))
+        if sum(_height(f) for of in spare for f in of) > room:
+            room -= max(map(_height, notes), default=0.0)
+        shown = 0
+        for of in spare:
+            needed = sum(map(_height, of))
+            if needed <= room:
+                flowables += of
+                room, shown = room - needed, shown + 1
+        if notes and shown < len(spare):
+            flowables.append(notes[len(spare) - shown - 1])
+        whole_page = CondPageBreak(HEIGHT - 1)
+        return [whole_page, *flowables, whole_page]
 
     def _paragraph(self, text: str, style: str, *, language: str = "en", link: str = "") -> Any:
         from reports.typesetting.paragraph import Paragraph
@@ -281,7 +318,7 @@ class _Setter:
         from reportlab.platypus import KeepTogether, Spacer
 
         drawings = [copy.copy(d) for d in self._drawings(block)]  # platypus leaves marks on what it has placed
-        caption = self._paragraph(f"{block.alt} {_null_text(block)}", "caption")
+        caption = self._paragraph(f"{block.alt} {null_text(block)}", "caption")
         return [Spacer(1, 5), *drawings[:-1], KeepTogether([drawings[-1], Spacer(1, 3), caption]), Spacer(1, 4)]
 
     def _picture(self, block: Picture) -> list[Any]:
@@ -296,9 +333,8 @@ class _Setter:
         if id(block) not in self._plots and isinstance(block, Picture):
             self._plots[id(block)] = [Chart(vector(block.draw(WIDTH), width=WIDTH, height=HEIGHT - 80))]
         if isinstance(block, Plot) and id(block) not in self._plots:
-            limits = domain(block)
             self._plots[id(block)] = [
-                Chart(drawing(piece, width=WIDTH, height=HEIGHT - 60, limits=limits)) for piece in pieces(block)
+                Chart(vector(one, width=WIDTH, height=HEIGHT - 60)) for one in charts_of(block, width=WIDTH)
             ]
         return self._plots[id(block)]
 
@@ -373,13 +409,9 @@ def _grounds(runs: Sequence[tuple[str, int]]) -> list[Any]:
     return [span for span in spans if span.text]
 
 
-def _null_text(block: Plot) -> str:
-    low, high = domain(block)
-    if block.null is None:
-        return f"Not drawn: {block.null_label}."
-    if low <= block.null <= high:
-        return f"Dashed line: {block.null_label}."
-    return f"Outside the plot: {block.null_label}."
+def _height(flowable: Any) -> float:
+    """What a flowable takes of a page, at most: spaces that meet are counted twice."""
+    return float(flowable.wrap(WIDTH, HEIGHT)[1] + flowable.getSpaceBefore() + flowable.getSpaceAfter())
 
 
 def _rule() -> Any:
