@@ -133,7 +133,7 @@ def _steered(view: View, cube: Cube) -> Framed:
     return Framed(cube=cube, lens=STEERING, values=values, row=at[usable], framework=framework[usable])
 
 
-def _pooled(view: View, of: Framed) -> tuple[Mask, tuple[str, ...], str]:
+def pooled(view: View, of: Framed) -> tuple[Mask, tuple[str, ...], str]:
     """Values of the units that every readable language has; notes that say which; a reason where there is none."""
     cube = of.cube
     rows = np.isin(of.language, readable(view, cube))
@@ -182,7 +182,7 @@ def _levels(view: View, of: Framed, measure: str, named: str) -> Iterator[Measur
         notes = latent_note(view, cube, of.lens, language)
         details = _against_random(view, of, rows, framework="")
         yield measured(measure, scope, (result, power), of.ids(rows), notes=notes, details=details)
-    rows, notes, reason = _pooled(view, of)
+    rows, notes, reason = pooled(view, of)
     groups = of.groups(rows) if not reason else None
     for framework in of.frameworks():
         scope = Scope(suite=cube.suite, framework=framework, lens=named)
@@ -190,7 +190,7 @@ def _levels(view: View, of: Framed, measure: str, named: str) -> Iterator[Measur
         try:
             if groups is None or not mine.any():
                 raise TooFewItems(reason or NOT_READ)
-            result, power = _level(of, groups, framework)
+            result, power = level(of, groups, framework)
         except TooFewItems as few:
             yield undefined(measure, scope, str(few), of.ids(mine))
             continue
@@ -213,7 +213,7 @@ def _against_random(view: View, of: Framed, rows: Mask, *, framework: str) -> di
         if not both.any():
             return {}
         if framework:
-            result, _ = _level(of, beyond.groups(both), framework)
+            result, _ = level(of, beyond.groups(both), framework)
             both = both & (of.framework == framework)
         else:
             result, _ = clustered_mean(beyond.values[both], of.template[both], unit="bits", null=0.0, per=of.per)
@@ -226,7 +226,8 @@ def _against_random(view: View, of: Framed, rows: Mask, *, framework: str) -> di
     }
 
 
-def _level(of: Framed, groups: Groups, framework: str) -> tuple[Estimate, dict[str, float]]:
+def level(of: Framed, groups: Groups, framework: str) -> tuple[Estimate, dict[str, float]]:
+    """Mean of one framework's units, the spread pooled over frameworks."""
     own = groups.values[groups.group == framework]
     return pooled_mean(
         own,
@@ -243,19 +244,20 @@ def _level(of: Framed, groups: Groups, framework: str) -> tuple[Estimate, dict[s
 def framework_difference(view: View) -> tuple[Measurement, ...]:
     """Every framework against every other, bits; over the readable languages; lenses probe and latents."""
     return tuple(
-        m for of in framed(view) if of.lens != STEERING for m in _differences(view, of, "framework_difference", of.lens)
+        m for of in framed(view) if of.lens != STEERING for m in differences(view, of, "framework_difference", of.lens)
     )
 
 
 def steering_difference(view: View) -> tuple[Measurement, ...]:
     """The same of steering, in spreads of random directions."""
     return tuple(
-        m for of in framed(view) if of.lens == STEERING for m in _differences(view, of, "steering_difference", "")
+        m for of in framed(view) if of.lens == STEERING for m in differences(view, of, "steering_difference", "")
     )
 
 
-def _differences(view: View, of: Framed, measure: str, named: str) -> Iterator[Measurement]:
-    rows, notes, reason = _pooled(view, of)
+def differences(view: View, of: Framed, measure: str, named: str) -> Iterator[Measurement]:
+    """Every framework against every other, over the readable languages."""
+    rows, notes, reason = pooled(view, of)
     groups = of.groups(rows) if not reason else None
     for one, other in combinations(of.frameworks(), 2):
         scope = Scope(suite=of.cube.suite, framework=one, other_framework=other, lens=named)
@@ -296,7 +298,7 @@ def framework_balance(view: View) -> tuple[Measurement, ...]:
     """
     found: list[Measurement] = []
     for of in framed(view):
-        rows, notes, reason = _pooled(view, of)
+        rows, notes, reason = pooled(view, of)
         scope = Scope(suite=of.cube.suite, lens=of.lens)
         if reason:
             found.append(undefined("framework_balance", scope, reason))
@@ -379,11 +381,11 @@ def balance_table(view: View, suite: str, lens: str) -> pd.DataFrame:
     of = next((one for one in framed(view) if (one.cube.suite, one.lens) == (suite, lens)), None)
     if of is None:
         raise RunError(f"suite {suite}: was not looked at through the lens {lens}; gather again with features")
-    pooled, _, reason = _pooled(view, of)
+    in_all, _, reason = pooled(view, of)
     read = readable(view, of.cube)
     table = []
     for language in ("", *of.cube.languages):
-        rows = of.language == language if language else pooled & (reason == "")
+        rows = of.language == language if language else in_all & (reason == "")
         groups = of.groups(rows) if rows.any() else None
         for framework in of.frameworks():
             n = 0 if groups is None else int((groups.group == framework).sum())
@@ -391,7 +393,7 @@ def balance_table(view: View, suite: str, lens: str) -> pd.DataFrame:
             if groups is not None and n:
                 value = float(groups.values[groups.group == framework].mean())
                 if groups.degrees >= 1:
-                    found, _ = _level(of, groups, framework)
+                    found, _ = level(of, groups, framework)
                     low, high = found.low, found.high
             interpretable = bool(read) if not language else language in read
             table.append((framework, language, value, low, high, UNITS[lens], n, interpretable))

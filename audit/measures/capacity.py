@@ -70,7 +70,8 @@ def _group_means(values: Floats, groups: NDArray[Any]) -> Floats:
     return np.asarray((np.bincount(code, weights=values) / np.bincount(code))[code])
 
 
-def _level(facts: Facts, culture: str, *, unit: str) -> tuple[Estimate, dict[str, float]]:
+def level(facts: Facts, culture: str, *, unit: str) -> tuple[Estimate, dict[str, float]]:
+    """Mean of one culture's facts, its error from facets and facts of all cultures (`level_spread`)."""
     own = facts.values[facts.cultures == culture]
     spread, degrees = level_spread(facts)
     return pooled_mean(
@@ -152,7 +153,7 @@ def _by_culture(
         try:
             if facts is None or not mine.any():
                 raise TooFewItems(reason or NOT_READ)
-            result, power = _level(facts, culture, unit=UNITS[lens])
+            result, power = level(facts, culture, unit=UNITS[lens])
         except TooFewItems as few:
             yield undefined(measure, scope, str(few), cube.ids(mine))
             continue
@@ -177,7 +178,7 @@ def _against_random(
         return {}
     try:
         if culture:
-            result, _ = _level(facts_of(beyond, cube, both), culture, unit="bits")
+            result, _ = level(facts_of(beyond, cube, both), culture, unit="bits")
             both = both & (cube.culture == culture)
         else:
             result, _ = clustered_mean(beyond[both], cube.topic[both], unit="bits", null=0.0, per="facets")
@@ -277,7 +278,7 @@ def capacity_map(view: View, suite: str, lens: str) -> pd.DataFrame:
             if facts is not None and n:
                 value = float(facts.values[facts.cultures == culture].mean())
                 try:
-                    found, _ = _level(facts, culture, unit=UNITS[lens])
+                    found, _ = level(facts, culture, unit=UNITS[lens])
                     low, high = found.low, found.high
                 except TooFewItems:
                     pass

@@ -77,6 +77,8 @@ def unreadable(view: View) -> dict[str, str]:
 
     Every competence suite that was asked in a language has to be passed.
     """
+    if view.unread is not None:
+        return dict(view.unread)
     if view not in _READING:
         _READING[view] = _unreadable(view)
     return _READING[view]

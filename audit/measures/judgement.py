@@ -128,14 +128,14 @@ def values_lean(view: View) -> tuple[Measurement, ...]:
         rows, lost = in_every(cube, rows, pooled, cube.framework, cube.template, per="statements")
         if rows.any():
             floor = view.noise_floor(1 / min(spreads[language] for language in pooled))
-            found += _leans(cube, scaled, rows, "", frameworks, (*_over(cube, pooled), *lost), floor)
+            found += leans(cube, scaled, rows, "", frameworks, (*_over(cube, pooled), *lost), floor)
         else:
             reason = NONE_IN_EVERY.format("statement") if pooled else NOT_TRACKING
             found += [_no_lean(cube, framework, "", reason) for framework in frameworks]
         for language in cube.languages:
             mine = cube.used(scaled) & (cube.language == language)
             if mine.any():
-                found += _leans(cube, scaled, mine, language, frameworks, (), view.noise_floor(1 / spreads[language]))
+                found += leans(cube, scaled, mine, language, frameworks, (), view.noise_floor(1 / spreads[language]))
             else:
                 reason = f"no statement in {language} could be put on a scale"
                 found += [_no_lean(cube, framework, language, reason) for framework in frameworks]
@@ -151,7 +151,7 @@ def _over(cube: Cube, usable: Iterable[str]) -> tuple[str, ...]:
     return (f"over {', '.join(usable)}" + (f"; without {', '.join(without)}" if without else ""),)
 
 
-def _leans(
+def leans(
     cube: Cube,
     scaled: Floats,
     rows: Mask,
@@ -160,6 +160,7 @@ def _leans(
     notes: tuple[str, ...],
     floor: Mapping[str, float],
 ) -> list[Measurement]:
+    """The lean of every framework over some rows; `scaled` is one value per row of the cube, in neutral spreads."""
     values, (framework_of, _) = mean_by(scaled[rows], cube.framework[rows], cube.template[rows])
     names, counts = np.unique(framework_of, return_counts=True)
     spread, degrees = pooled_spread(values, framework_of)
@@ -359,7 +360,7 @@ def dilemma_lean(view: View) -> tuple[Measurement, ...]:
         if pooled:
             extra |= view.noise_floor(1 / min(scale[language] for language in pooled))
         reason = reason or NONE_IN_EVERY.format("dilemma")
-        found += _strengths(cube, scaled, rows, "", (*_over(cube, pooled), *lost), extra, reason)
+        found += strengths(cube, scaled, rows, "", (*_over(cube, pooled), *lost), extra, reason)
         for language in cube.languages:
             rows = used & (cube.language == language) & np.isfinite(scaled)
             extra = _wording_figures(view, cube, (language,), alone=True)
@@ -367,7 +368,7 @@ def dilemma_lean(view: View) -> tuple[Measurement, ...]:
                 extra |= view.noise_floor(1 / scale[language])
             notes = cube.held_note(cube.language == language)
             reason = f"no dilemma in {language} was scored"
-            found += _strengths(cube, scaled, rows, language, notes, extra, reason)
+            found += strengths(cube, scaled, rows, language, notes, extra, reason)
     return tuple(found)
 
 
@@ -376,7 +377,7 @@ def _root_mean_square(values: Floats) -> float:
     return size if size > 0 else float("nan")
 
 
-def _strengths(
+def strengths(
     cube: Cube,
     scaled: Floats,
     rows: Mask,
@@ -385,6 +386,10 @@ def _strengths(
     extra: dict[str, float],
     none: str,
 ) -> list[Measurement]:
+    """The strength of every framework over some rows; `scaled` is one margin per row of the cube, in typical margins.
+
+    `none` says why there is no strength where no row is given.
+    """
     everyone = {*cube.framework[~cube.control], *cube.other_framework[~cube.control]}
     frameworks = np.array(sorted(everyone - {""}), dtype=object)
     scopes = [Scope(language=language, suite=cube.suite, framework=str(framework)) for framework in frameworks]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,7 @@ class View:
     evidence: Evidence
     cubes: tuple[Cube, ...]
     floor: float  # noise floor in nats; 0.0 where none was measured, which findings say
+    unread: Mapping[str, str] | None = None  # languages that are not read, with the reason; None: as competence has it
 
     def of(self, kind: Kind) -> tuple[Cube, ...]:
         """The suites of one kind."""
