@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from audit.measures import INSTRUMENT
 from audit.records import Estimate, Evidence, Finding, Judgements, SuiteRecord, Verdict
-from reports.words import all_labels
+from audit.wording import N_
+from reports.words import all_labels, measure_name, named, scope_fields, scope_word
 
 STRENGTH = tuple(Verdict)  # evidence first
-APPENDIX = "Appendix: all exploratory estimates"
+SHORT_ID = 8  # characters of an id in a table, where they tell the ids of the run apart
+APPENDIX = N_("Appendix: all exploratory estimates")
 FOUND = "would have been found in four of five such audits"
 
 
@@ -41,6 +43,28 @@ class Case:
     def labels(self) -> Mapping[str, str]:
         """English names of topics, cultures and frameworks by id."""
         return all_labels(self.evidence.manifest.suites)
+
+    @functools.cached_property
+    def id_length(self) -> int:
+        """Characters that tell the ids of the run's findings apart, eight at least."""
+        ids = {f.id for f in self.findings}
+        longest = max(map(len, ids), default=SHORT_ID)
+        return next((n for n in range(SHORT_ID, longest) if len({id_[:n] for id_ in ids}) == len(ids)), longest)
+
+    def short_id(self, finding: Finding) -> str:
+        """A finding's id as tables print it."""
+        return finding.id[: self.id_length]
+
+    def title(self, finding: Finding) -> str:
+        """What a finding is on: its measure and scope."""
+        measure, where = measure_name(finding.measurement.measure), self.where(finding)
+        return named(measure, where) if where else measure
+
+    def where(self, finding: Finding) -> str:
+        """A finding's scope without its suite; empty where it holds for everything."""
+        scope = finding.measurement.scope
+        names = [name for name in scope_fields(scope) if name != "suite"]
+        return " · ".join(scope_word(scope, name, labels=self.labels) for name in names)
 
     def suites_of(self, finding: Finding) -> tuple[SuiteRecord, ...]:
         """The suites a finding rests on, by its scope or else by its items."""
