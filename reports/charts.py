@@ -1,5 +1,6 @@
-"""Plots as vector drawings: an Altair chart, its SVG, and a reportlab drawing in the report's own faces.
+"""Plots as Altair charts, one object for all who show it: the app shows it as it is, HTML its SVG, the PDF a drawing.
 
+The app gives `size` in pixels and shows the chart as it is; HTML and PDF count in points and scale the whole.
 Colours are from Okabe and Ito's set, told apart by colour-blind readers; each verdict also has its own shape.
 """
 
@@ -14,9 +15,10 @@ from typing import Any
 
 import pandas as pd
 
-from audit.records import Verdict
+from audit.records import Estimate, Verdict
+from audit.wording import _
 from reports.blocks import Dot, Plot
-from reports.text import FONT_DIR, is_plain, label, width
+from reports.text import FONT_DIR, LABEL_SIZE, is_plain, label, width
 
 COLOURS = {
     Verdict.EVIDENCE: "#C44E00",
@@ -180,37 +182,87 @@ def _widest(dots: Iterable[Dot]) -> float:
     return max(width(dot.label) for dot in dots)
 
 
-def beside(labels: Iterable[str]) -> dict[str, Any]:
+def beside(labels: Iterable[str], *, size: float = LABEL_SIZE) -> dict[str, Any]:
     """Settings of an axis that give its labels room: the drawer measures Latin ones right, others are measured here."""
     told = list(labels)
     settings = {"labelLimit": 0, "labelPadding": LABEL_PADDING}
     if all(is_plain(text) for text in told):
         return settings
-    room = max(map(width, told)) + LABEL_PADDING + 2
+    room = max(width(text, size) for text in told) + LABEL_PADDING + 2
     return {**settings, "minExtent": room, "maxExtent": room}
 
 
-def styled(drawn: Any, *, rows: bool = False) -> Any:
-    """An Altair chart in the report's face and colours; `rows`: with lines across at the ticks of the y axis."""
-    axis = {"labelColor": INK, "titleColor": GREY, "gridColor": HAIR, "labelFontSize": 8, "titleFontSize": 8}
+def styled(drawn: Any, *, rows: bool = False, size: float = LABEL_SIZE) -> Any:
+    """An Altair chart in the report's face and colours.
+
+    Args:
+        drawn: the chart.
+        rows: with lines across at the ticks of the y axis.
+        size: of its letters, in the unit of its width.
+    """
+    axis = {"labelColor": INK, "titleColor": GREY, "gridColor": HAIR, "labelFontSize": size, "titleFontSize": size}
     return (
         drawn.configure(font="Noto Sans", background="transparent", padding=2)
         .configure_axis(**axis, titleFontWeight="normal", gridWidth=0.5)
         .configure_axisY(grid=rows)
         .configure_view(stroke=None)
-        .configure_legend(labelFontSize=8, labelColor=INK, offset=6)
+        .configure_legend(labelFontSize=size, labelColor=INK, offset=6)
     )
 
 
-def drawing(plot: Plot, *, width: float, height: float, limits: tuple[float, float]) -> Any:
-    """A vector drawing of `plot`, at most `width` by `height` points; `plot.alt` is its alternative text."""
-    named = _named(plot)
-    return vector(chart(named, width=width - _beside(named), limits=limits), width=width, height=height)
+def one_estimate(result: Estimate, verdict: Verdict, *, width: float, size: float = LABEL_SIZE) -> Any:
+    """A number and its interval on a line, with a dashed mark where it would stand if nothing were there.
+
+    The axis holds the whole interval, however small the number in it: alone, it makes no other one small.
+
+    Args:
+        result: the number.
+        verdict: whose shape and colour its dot has.
+        width: of the line.
+        size: of its letters, in the unit of `width`.
+    """
+    import altair as alt
+
+    ends = [end for end in (result.value, result.low, result.high) if math.isfinite(end)]
+    dots = tuple(Dot(label="", panel="", value=end, low=end, high=end, verdict=verdict) for end in ends)
+    low, high = domain(Plot(title="", unit=result.unit, dots=dots, null=result.null, null_label="", alt=""))
+    scale = alt.Scale(domain=[low, high], nice=False, zero=False)
+    axis = alt.Axis(tickCount=7, grid=True, domain=False, ticks=False, labelPadding=4)
+    row = {"value": result.value, "low": max(result.low, low), "high": min(result.high, high), "null": result.null}
+    larger = size / LABEL_SIZE
+    base = alt.Chart(pd.DataFrame([row]))
+    x = alt.X("low:Q", scale=scale, axis=axis, title=None)
+    dot = base.mark_point(filled=True, size=42 * larger**2, opacity=1, color=COLOURS[verdict], shape=SHAPES[verdict])
+    layers = [
+        base.mark_rule(strokeWidth=1.3 * larger, color=COLOURS[verdict]).encode(x=x, x2="high:Q"),
+        dot.encode(x=alt.X("value:Q", scale=scale)),
+    ]
+    if result.null is not None:
+        dashed = base.mark_rule(strokeDash=[3, 2], color=GREY)
+        layers.insert(0, dashed.encode(x=alt.X("null:Q", scale=scale)))
+    return styled(alt.layer(*layers).properties(width=width, height=28 * larger), size=size)
+
+
+def charts_of(plot: Plot, *, width: float) -> list[Any]:
+    """The Altair charts of `plot`, one below the other, each about `width` points wide; all have one scale."""
+    limits = domain(plot)
+    named = map(_named, pieces(plot))
+    return [chart(piece, width=width - _beside(piece), limits=limits) for piece in named]
+
+
+def null_text(plot: Plot) -> str:
+    """Where the line of "nothing there" is: in the plot, outside it, or not drawn as rows have different ones."""
+    low, high = domain(plot)
+    if plot.null is None:
+        return _("Not drawn: {null}.", null=plot.null_label)
+    if low <= plot.null <= high:
+        return _("Dashed line: {null}.", null=plot.null_label)
+    return _("Outside the plot: {null}.", null=plot.null_label)
 
 
 def vector(drawn: Any, *, width: float, height: float) -> Any:
     """A vector drawing of an Altair chart, made smaller where it is more than `width` by `height` points."""
-    found = _as_drawing(_svg(drawn))
+    found = _as_drawing(svg(drawn))
     factor = min(width / found.width, height / found.height)
     return _scaled(found, factor) if factor < 1 else found
 
@@ -257,7 +309,8 @@ def _svglib_faces() -> None:
         register_font("Noto Sans", weight=weight, style="normal", rlgFontName=face)
 
 
-def _svg(drawn: Any) -> str:
+def svg(drawn: Any) -> str:
+    """An Altair chart as SVG, a point of it a pixel there; its texts stay texts."""
     import vl_convert
 
     _measuring_faces()

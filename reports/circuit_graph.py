@@ -10,19 +10,22 @@ import pandas as pd
 from audit.records import MLP
 from reports.charts import GREY, HAIR, INK, styled
 from reports.circuit_charts import BLUE, CARRIES, OPPOSES, ORANGE, rows_of
+from reports.text import LABEL_SIZE
 
 
-def graph(edges: pd.DataFrame, *, n_layers: int, width: float) -> Any:
+def graph(edges: pd.DataFrame, *, n_layers: int, width: float, size: float = LABEL_SIZE) -> Any:
     """Nodes and the edges between them, layers from the slot below to the answer above.
 
     Args:
         edges: from_layer, from_head, to_layer, to_head, reader, score (signed). Layer -1 is the embedding of the
             slot, `n_layers` the answer.
         n_layers: of the model.
-        width: of the whole picture, in points.
+        width: of the whole picture.
+        size: of its letters, in the unit of `width`.
     """
     import altair as alt
 
+    larger = size / LABEL_SIZE
     places = graph_places(edges, n_layers=n_layers)
     nodes = pd.DataFrame(
         [
@@ -43,7 +46,7 @@ def graph(edges: pd.DataFrame, *, n_layers: int, width: float) -> Any:
     if len(marks):
         layers.append(
             alt.Chart(marks.assign(x=left))
-            .mark_text(fontSize=7.5, color=GREY, align="left")
+            .mark_text(fontSize=size - 0.5, color=GREY, align="left")
             .encode(x=x, y=y, text="name:N")
         )
         layers.append(
@@ -64,25 +67,32 @@ def graph(edges: pd.DataFrame, *, n_layers: int, width: float) -> Any:
     for _, line in lines.groupby("edge", sort=True):
         layers.append(
             alt.Chart(line)
-            .mark_line(interpolate="linear", strokeWidth=float(line["width"].iloc[0]), opacity=0.75)
+            .mark_line(interpolate="linear", strokeWidth=larger * float(line["width"].iloc[0]), opacity=0.75)
             .encode(x=x, y=y, order="step:Q", color=colour, strokeDash=dash)
         )
     layers.append(
         alt.Chart(nodes)
-        .mark_rect(width=48, height=16, cornerRadius=4, fill="#FFFFFF", stroke=INK, strokeWidth=0.9)
+        .mark_rect(
+            width=48 * larger, height=16 * larger, cornerRadius=4, fill="#FFFFFF", stroke=INK, strokeWidth=0.9 * larger
+        )
         .encode(x=x, y=y)
     )
-    layers.append(alt.Chart(nodes).mark_text(fontSize=8, color=INK, fontWeight="bold").encode(x=x, y=y, text="name:N"))
+    layers.append(
+        alt.Chart(nodes).mark_text(fontSize=size, color=INK, fontWeight="bold").encode(x=x, y=y, text="name:N")
+    )
     if len(readers):
         layers.append(
             alt.Chart(readers)
-            .mark_point(shape="circle", filled=True, fill="#FFFFFF", opacity=1, size=75)
+            .mark_point(shape="circle", filled=True, fill="#FFFFFF", opacity=1, size=75 * larger**2)
             .encode(x=x, y=y)
         )
         layers.append(
-            alt.Chart(readers).mark_text(fontSize=7.5, color=INK, fontWeight="bold").encode(x=x, y=y, text="reader:N")
+            alt.Chart(readers)
+            .mark_text(fontSize=size - 0.5, color=INK, fontWeight="bold")
+            .encode(x=x, y=y, text="reader:N")
         )
-    return styled(alt.layer(*layers).properties(width=width - 20, height=min(500.0, 46.0 * len(heights))))
+    tall = larger * min(500.0, 46.0 * len(heights))
+    return styled(alt.layer(*layers).properties(width=width - 20, height=tall), size=size)
 
 
 def graph_places(edges: pd.DataFrame, *, n_layers: int) -> dict[tuple[int, int], tuple[float, float]]:

@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from audit.measures.opinions import Place
 from audit.measures.people import CANNOT_SAY, NOT_SAID, SEVERITY
 from reports.charts import GREY, INK, beside, styled
 from reports.circuit_charts import ink_on
-from reports.text import isolated, label
+from reports.text import LABEL_SIZE, isolated, label
 from reports.text import width as width_of
 
 JUDGED = {
@@ -33,6 +34,15 @@ FRAME = "#B4B9C0"
 Side = Literal["left", "right"]
 Weight = Literal["normal", "bold"]
 DOT = {"within": "#22272E", "between": "#7A4A0C"}
+# Okabe and Ito's colours with shapes, as many as differ clearly; further communities take them again with another shape
+MARKS = (
+    ("#0072B2", "circle"),
+    ("#D55E00", "square"),
+    ("#1B7F63", "triangle-up"),
+    ("#8E4A86", "diamond"),
+    ("#22272E", "cross"),
+    ("#9A5B13", "triangle-down"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,13 +184,21 @@ def _texts(
     )
 
 
-def agreement(rows: Sequence[Interval], width: float) -> Any:
-    """Dots with intervals, one small plot for each question, on one scale; between communities the dots are hollow."""
+def agreement(rows: Sequence[Interval], width: float, *, size: float = LABEL_SIZE) -> Any:
+    """Dots with intervals, one small plot for each question, on one scale; between communities the dots are hollow.
+
+    Args:
+        rows: their labels, numbers and panels; a panel without a name has no title.
+        width: of the whole picture.
+        size: of its letters, in the unit of `width`.
+    """
     import altair as alt
 
+    larger = size / LABEL_SIZE
     panels = list(dict.fromkeys(row.panel for row in rows))
-    labels = list(dict.fromkeys(label(row.label, MOST_NAME) for row in rows))
-    aside = max(map(width_of, labels)) + 16
+    names = {row.label: label(row.label, MOST_NAME * larger, size) for row in rows}
+    labels = list(dict.fromkeys(names.values()))
+    aside = max(width_of(text, size) for text in labels) + 16
     low = min(0.0, *(row.low for row in rows))
     scale = alt.Scale(domain=[max(-1.0, low - 0.04), 1.0], nice=False, zero=False)
     drawn = []
@@ -188,7 +206,7 @@ def agreement(rows: Sequence[Interval], width: float) -> Any:
         data = pd.DataFrame(
             [
                 {
-                    "label": label(r.label, MOST_NAME),
+                    "label": names[r.label],
                     "value": r.value,
                     "low": r.low,
                     "high": r.high,
@@ -204,7 +222,7 @@ def agreement(rows: Sequence[Interval], width: float) -> Any:
             sort=labels,
             scale=alt.Scale(domain=labels),
             title=None,
-            axis=alt.Axis(ticks=False, domain=False, **beside(labels)) if i == 0 else None,
+            axis=alt.Axis(ticks=False, domain=False, **beside(labels, size=size)) if i == 0 else None,
         )
         axis = alt.Axis(tickCount=5, grid=True, domain=False, ticks=False, labelPadding=4)
         x = alt.X("value:Q", scale=scale, axis=axis, title="alpha")
@@ -214,7 +232,7 @@ def agreement(rows: Sequence[Interval], width: float) -> Any:
             base.mark_rule(color=GREY, strokeWidth=1, strokeDash=[3, 2]).encode(
                 x=alt.X("zero:Q", scale=scale, axis=axis)
             ),
-            base.mark_rule(strokeWidth=1.4).encode(
+            base.mark_rule(strokeWidth=1.4 * larger).encode(
                 y=y, x=alt.X("low:Q", scale=scale, axis=axis), x2="high:Q", color=colour
             ),
         ]
@@ -222,11 +240,68 @@ def agreement(rows: Sequence[Interval], width: float) -> Any:
             layers.append(
                 base.transform_filter(f"datum.kind == '{kind}'")
                 .mark_point(
-                    size=38, opacity=1, strokeWidth=1.4, **({"filled": True} if filled else {"fill": "#FFFFFF"})
+                    size=38 * larger**2,
+                    opacity=1,
+                    strokeWidth=1.4 * larger,
+                    **({"filled": True} if filled else {"fill": "#FFFFFF"}),
                 )
                 .encode(y=y, x=x, color=colour)
             )
-        title = alt.TitleParams(text=panel, fontSize=8.5, anchor="start", color=INK, offset=4, fontWeight="bold")
         each = (width - aside - GAP * (len(panels) - 1) - 14) / len(panels)
-        drawn.append(alt.layer(*layers).properties(width=each, height=alt.Step(14), title=title))
-    return styled(alt.hconcat(*drawn, spacing=GAP))
+        one = alt.layer(*layers).properties(width=each, height=alt.Step(14 * larger))
+        if panel:
+            title = alt.TitleParams(
+                text=panel, fontSize=size + 0.5, anchor="start", color=INK, offset=4, fontWeight="bold"
+            )
+            one = one.properties(title=title)
+        drawn.append(one)
+    return styled(alt.hconcat(*drawn, spacing=GAP) if len(drawn) > 1 else drawn[0], size=size)
+
+
+def opinions(
+    places: Sequence[Place],
+    *,
+    names: Mapping[str, str],
+    titles: tuple[str, str],
+    width: float,
+    size: float = LABEL_SIZE,
+) -> Any:
+    """People as points, near to each other where they judge alike; communities by colour and shape, with a key.
+
+    Where several people stand in one place, their number stands beside the point.
+
+    Args:
+        places: of the people.
+        names: of their communities, by id.
+        titles: of the two directions, across and upward.
+        width: of the square of the points; its height too.
+        size: of the letters, in the unit of `width`.
+    """
+    import altair as alt
+
+    larger = size / LABEL_SIZE
+    marks = {names[id_]: MARKS[i % len(MARKS)] for i, id_ in enumerate(sorted(names))}
+    data = pd.DataFrame(
+        [{"x": round(one.at[0], 2), "y": round(one.at[1], 2), "community": names[one.community]} for one in places]
+    )
+    data = data.groupby(["x", "y", "community"], as_index=False).size()  # who answered alike stands in one place
+    data["people"] = [str(n) if n > 1 else "" for n in data["size"]]
+    reach = 1.08 * max(float(data[["x", "y"]].abs().to_numpy().max()), 1e-9)
+    scale = alt.Scale(domain=[-reach, reach], nice=False, zero=False)  # one scale both ways: distances compare
+    kind = {
+        "color": alt.Color(
+            "community:N",
+            scale=alt.Scale(domain=list(marks), range=[colour for colour, _ in marks.values()]),
+            legend=alt.Legend(title=None, orient="bottom", labelLimit=185 * larger, columns=2),
+        ),
+        "shape": alt.Shape(
+            "community:N", scale=alt.Scale(domain=list(marks), range=[shape for _, shape in marks.values()])
+        ),
+    }
+    axis = alt.Axis(labels=False, ticks=False, grid=False, domain=True, titleFontWeight="normal")
+    base = alt.Chart(data).encode(
+        x=alt.X("x:Q", scale=scale, axis=axis, title=titles[0]), y=alt.Y("y:Q", scale=scale, axis=axis, title=titles[1])
+    )
+    points = base.mark_point(filled=True, size=50 * larger**2, opacity=0.85).encode(**kind)
+    counts = base.mark_text(dx=9 * larger, dy=-6 * larger, fontSize=size, color=INK).encode(text="people:N")
+    return styled(alt.layer(points, counts).properties(width=width, height=width), size=size)

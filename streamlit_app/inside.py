@@ -19,7 +19,7 @@ from reports import circuit_graph, feature_tables
 from reports.circuit_charts import rows_of
 from reports.circuit_tables import strongest_edges
 from streamlit_app import frame, texts
-from streamlit_app.pictures import PADDING
+from streamlit_app.pictures import LETTERS, WIDTH, on_white
 from streamlit_app.shown import paragraph, put, table
 from streamlit_app.texts import N_, _, ngettext
 
@@ -32,7 +32,6 @@ READ_AS = {
     "mlp": N_("input of a layer's other part"),
     "answer": N_("the answer"),
 }
-GRAPH_WIDTH = 620  # pixels
 MOST_FEATURES, MOST_TEXTS = 3, 3  # of a culture or framework, and of a feature
 
 
@@ -66,9 +65,7 @@ def put_circuit(evidence: Evidence, finding: Finding) -> None:
             )
         )
     )
-    drawn = circuit_graph.graph(edges, n_layers=n_layers, width=GRAPH_WIDTH)
-    drawn = drawn.properties(background="#FFFFFF", padding=PADDING)
-    drawn.config.font = "Noto Sans, system-ui, sans-serif"  # browsers bring what they have
+    drawn = on_white(circuit_graph.graph(edges, n_layers=n_layers, width=WIDTH, size=LETTERS))
     first = next(iter(rows_of(edges)))
     alt = ngettext(
         "Graph of a circuit with {n} connection. The strongest goes from {start} to {end}.",

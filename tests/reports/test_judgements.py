@@ -59,7 +59,7 @@ def part(blocks, title):
 
 
 def svg_texts(chart):
-    return [re.sub(r"<[^>]*>", "", t) for t in re.findall(r"<text[^>]*>(.*?)</text>", charts._svg(chart), re.DOTALL)]
+    return [re.sub(r"<[^>]*>", "", t) for t in re.findall(r"<text[^>]*>(.*?)</text>", charts.svg(chart), re.DOTALL)]
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def words_of(blocks):
 
 
 def svg_texts(chart):
-    return [re.sub(r"<[^>]*>", "", t) for t in re.findall(r"<text[^>]*>(.*?)</text>", charts._svg(chart), re.DOTALL)]
+    return [re.sub(r"<[^>]*>", "", t) for t in re.findall(r"<text[^>]*>(.*?)</text>", charts.svg(chart), re.DOTALL)]
 
 
 def set_pages(blocks):
@@ -233,7 +233,7 @@ def test_the_graph_draws_the_strongest_edges_between_slot_and_answer_and_dashes_
     texts = svg_texts(chart)
     assert {"slot", "2.1", "MLP 2", "answer", "q"} <= set(texts)
     assert texts.count("layer 2") == 2  # the heads of layer 2, and its MLP above them
-    assert 'stroke-dasharray="5,3"' in charts._svg(chart)
+    assert 'stroke-dasharray="5,3"' in charts.svg(chart)
     places = circuit_graph.graph_places(edges, n_layers=6)
     heights = [places[node][1] for node in ((-1, 0), (2, 1), (2, MLP), (6, 0))]
     assert heights == [0, 1, 2, 3]
