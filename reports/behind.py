@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from audit.records import Estimate, Finding, Verdict
-from audit.suites.languages import language_name
+from audit.wording import _, language, name_of, ngettext, spoken
 from reports.blocks import Block, Bullets, Facts, Group, Heading, Quote, Text
-from reports.case import APPENDIX, Case, surest_first
+from reports.case import APPENDIX, Case, surest_first, title_of
 from reports.items import Effects, Wordings
-from reports.words import decimals_for, humanised, interval, number, p_value, scope_fields, scope_word
+from reports.words import decimals_for, in_row, interval, level_of, number, p_value, together, unit_name
 
 MOST_EVIDENCE = 25  # findings with their items; the rest is in findings.json
 MOST_ITEMS = 3
@@ -21,59 +21,81 @@ def evidence_pages(case: Case, *, confirmatory: bool, title: str) -> tuple[Block
     )
     head = Heading(text=title, level=1 if confirmatory else 2)
     if not found:
-        return (head, Text(text="No finding has evidence of an effect, so no items are shown."))
+        return (head, Text(text=_("No finding has evidence of an effect, so no items are shown.")))
     effects, wordings = Effects.of(case.evidence), Wordings.of(case.evidence)
     blocks: list[Block] = [head, Text(text=_evidence_intro(len(found)))]
     if confirmatory and any(f.verdict is Verdict.EVIDENCE and not f.confirmatory for f in case.substance):
-        blocks.append(Text(text=f"Items behind exploratory leads: see “{APPENDIX}”.", style="small"))
+        where = _("Items behind exploratory leads: see “{section}”.", section=_(APPENDIX))
+        blocks.append(Text(text=where, style="small"))
     for n, finding in enumerate(found[:MOST_EVIDENCE], start=1):
         blocks += _finding_blocks(case, finding, n=n, effects=effects, wordings=wordings)
     return tuple(blocks)
 
 
 def _evidence_intro(n: int) -> str:
-    text = (
-        "For each finding with evidence: its sentence, its caveats, and up to three of its items, those that carry "
-        "it furthest. Single items are illustrations; the finding rests on all of them. Over several languages the "
-        "count of languages stands for an item, since its sizes in different languages do not compare. "
-        "Square brackets hold the competing answers. English lines are the English item with the same id, as a gloss."
+    text = _(
+        "For each finding with evidence: its sentence, its caveats, and up to three of its items, those that carry it "
+        "furthest. Single items are illustrations; the finding rests on all of them. Over several languages the count "
+        "of languages stands for an item, since its sizes in different languages do not compare. Square brackets hold "
+        "the competing answers. English lines are the English item with the same id, as a gloss."
     )
-    if n > MOST_EVIDENCE:
-        text += f" The {MOST_EVIDENCE} surest are shown; {n - MOST_EVIDENCE} more are in findings.json."
-    return text
+    if n <= MOST_EVIDENCE:
+        return text
+    return together(
+        text,
+        _(
+            "The {shown} surest are shown; {more} more are in findings.json.",
+            shown=MOST_EVIDENCE,
+            more=n - MOST_EVIDENCE,
+        ),
+    )
 
 
 def _finding_blocks(case: Case, finding: Finding, *, n: int, effects: Effects, wordings: Wordings) -> list[Block]:
-    scope = finding.measurement.scope
-    words = [scope_word(scope, name, labels=case.labels) for name in scope_fields(scope) if name != "suite"]
-    title = f"{n}. {humanised(finding.measurement.measure)}" + (f": {' · '.join(words)}" if words else "")
     first: list[Heading | Text | Bullets | Facts | Quote] = [
-        Heading(text=title, level=3),
-        Text(text=finding.sentence),
+        Heading(text=f"{n}. {title_of(case, finding)}", level=3),
+        Text(text=spoken(finding.sentence)),
         Facts(rows=_finding_facts(finding)),
     ]
     if finding.caveats:
-        first.append(Bullets(items=finding.caveats))
+        first.append(Bullets(items=tuple(map(spoken, finding.caveats))))
     quotes = _quotes(case, finding, effects=effects, wordings=wordings)
     return [Group(blocks=(*first, *quotes[:1])), *(Group(blocks=(quote,)) for quote in quotes[1:])]
 
 
 def _finding_facts(finding: Finding) -> tuple[tuple[str, str], ...]:
     result = finding.measurement.result
-    rows = [("Finding", finding.id)]
+    # i18n: before the id of a finding
+    rows = [(_("Finding"), finding.id)]
     if isinstance(result, Estimate):
         decimals = decimals_for([result])
-        shown = f"{number(result.value, decimals=decimals)} {result.unit}"
-        rows.append(("Estimate", f"{shown}, {100 * result.level:g} % interval {interval(result, decimals=decimals)}"))
-        rows.append(("Rests on", _rests_on(result)))
-        kind = "confirmatory" if finding.confirmatory else "exploratory"
-        rows.append(("Test", f"p adjusted {p_value(finding.p_adjusted)}; {kind}, one of {finding.family_size} tests"))
+        shown = _(
+            # i18n: as in "0.31 nats, 95 % interval 0.12 to 0.48"
+            "{value} {unit}, {level} interval {bounds}",
+            value=number(result.value, decimals=decimals),
+            unit=unit_name(result.unit),
+            level=level_of(result),
+            bounds=interval(result, decimals=decimals),
+        )
+        rows += [(_("Estimate"), shown), (_("Rests on"), _rests_on(result)), (_("Test"), _test(finding))]
     return tuple(rows)
 
 
+def _test(finding: Finding) -> str:
+    p, n = p_value(finding.p_adjusted), finding.family_size
+    if finding.confirmatory:
+        return ngettext(
+            "p adjusted {p}; confirmatory, one of {n} tests", "p adjusted {p}; confirmatory, one of {n} tests", n, p=p
+        )
+    return ngettext(
+        "p adjusted {p}; exploratory, one of {n} tests", "p adjusted {p}; exploratory, one of {n} tests", n, p=p
+    )
+
+
 def _rests_on(result: Estimate) -> str:
-    more = f" ({result.n_items} items in all)" if result.n_items != result.n_clusters else ""
-    return f"{result.n_clusters} independent items{more}"
+    if result.n_items == result.n_clusters:
+        return ngettext("{n} independent item", "{n} independent items", result.n_clusters)
+    return _("{n} independent items ({all} items in all)", n=result.n_clusters, all=result.n_items)
 
 
 def _quotes(case: Case, finding: Finding, *, effects: Effects, wordings: Wordings) -> list[Quote]:
@@ -81,7 +103,7 @@ def _quotes(case: Case, finding: Finding, *, effects: Effects, wordings: Wording
     codes = tuple(code for code in (scope.language, scope.other_language) if code)
     quotes = []
     for shown in effects.largest(finding, most=MOST_ITEMS):
-        where = " against ".join(map(language_name, codes))
+        where = _against(codes)
         title = " · ".join(word for word in (f"{shown.suite}/{shown.item}", where, shown.amount) if word)
         told = _quote_lines(case, shown.suite, shown.item, codes, wordings=wordings)
         lines, languages = tuple((name, words) for name, words, _ in told), tuple(code for *_, code in told)
@@ -89,24 +111,31 @@ def _quotes(case: Case, finding: Finding, *, effects: Effects, wordings: Wording
     return quotes
 
 
+def _against(codes: tuple[str, ...]) -> str:
+    """The language, or the two that are compared."""
+    names = [name_of(code) for code in codes]
+    return _("{one} against {other}", one=names[0], other=names[1]) if len(names) > 1 else "".join(names)
+
+
 def _quote_lines(
     case: Case, suite: str, item: str, codes: tuple[str, ...], *, wordings: Wordings
 ) -> tuple[tuple[str, str, str], ...]:
     """What each line is, its words and their language: the English item first, as a gloss."""
     if suite in wordings.closed:
-        reason = "The licence of this suite forbids reprinting its texts; the id finds the item in its source."
-        return (("", reason, "en"),)
+        reason = _("The licence of this suite forbids reprinting its texts; the id finds the item in its source.")
+        return (("", reason, language()),)
     table = case.evidence.items
     mine = table[(table["suite"] == suite) & (table["item"] == item)]
     culture = str(mine["culture"].iloc[0]) if len(mine) else ""
     lines: list[tuple[str, str, str]] = []
     for code in dict.fromkeys(("en", *codes)):
         asked = wordings.lines(suite, item, code, culture=culture)
-        name = language_name(code)
+        name = name_of(code)
         if asked is None:
-            lines.append((name, "no wording of this item in this run.", "en"))
+            lines.append((name, _("no wording of this item in this run."), language()))
         elif all(case.can_draw(words) for _, words in asked):
-            lines += [(f"{name}, {side}" if side else name, words, code) for side, words in asked]
+            lines += [(in_row(one for one in (name, side) if one), words, code) for side, words in asked]
         else:
-            lines.append((name, "original wording, in a script without a face here: see the items file.", "en"))
+            where = _("original wording, in a script without a face here: see the items file.")
+            lines.append((name, where, language()))
     return tuple(lines)

@@ -6,14 +6,15 @@ import math
 from collections.abc import Sequence
 
 from audit.records import Estimate, Finding, Verdict
-from audit.suites.languages import language_name
+from audit.wording import N_, _, name_of
 from reports.blocks import Block, Column, Heading, Table, Text
-from reports.words import interval, number, p_value
+from reports.words import NO_NUMBER, interval, number, p_value, percent, with_interval
 
 OTHER_SCORES = (  # detail of stereotype_effect, its heading
-    ("length_normalised", "Per token"),
-    ("shared_token", "Shared token"),
-    ("pmi", "PMI"),
+    # i18n: heading of a column of effects, divided by the number of tokens of the answer
+    ("length_normalised", N_("Per token")),
+    ("shared_token", N_("Shared token")),
+    ("pmi", N_("PMI")),
 )
 
 
@@ -40,13 +41,14 @@ def _stereotypes(members: Sequence[Finding]) -> list[Block]:
     shown = [f for f in members if f.measurement.details and f.verdict is not Verdict.NOT_INTERPRETABLE]
     if not shown:
         return []
-    titles = ("Toward", "Against", "Tied", "Control mean", "Control spread", "p against controls")
+    # i18n: headings of columns: share of items whose effect goes toward the stereotype, against it, or neither
+    titles = (_("Toward"), _("Against"), _("Tied"), _("Control mean"), _("Control spread"), _("p against controls"))
     columns = (
-        Column(title="Language", width=1.7),
-        *(Column(title=title, width=1.1, align="right") for title in (*titles, *(t for _, t in OTHER_SCORES))),
+        Column(title=_("Language"), width=1.7),
+        *(Column(title=title, width=1.1, align="right") for title in (*titles, *(_(t) for _name, t in OTHER_SCORES))),
     )
     rows = tuple(_stereotype_row(f) for f in shown)
-    text = (
+    text = _(
         "Share of items whose effect goes toward the stereotype, against it, or is within the noise; mean and spread "
         "of the control pairs' effects (nats); the chance of templates and controls differing this much if the "
         "stereotype added nothing (p, not adjusted; “–” with fewer than three controls); and the same items scored in "
@@ -54,7 +56,7 @@ def _stereotypes(members: Sequence[Finding]) -> list[Block]:
         "group. Read within a line only; languages that are not interpretable are left out."
     )
     return [
-        Heading(text="Other figures of the same items", level=2),
+        Heading(text=_("Other figures of the same items"), level=2),
         Table(columns=columns, rows=rows),
         Text(text=text, style="small"),
     ]
@@ -66,8 +68,8 @@ def _stereotype_row(finding: Finding) -> tuple[str, ...]:
     controls = tuple(_nats(details.get(name)) for name in ("control_mean", "control_sd"))
     beats = details.get("p_beats_controls")
     p = p_value(None if beats is None or math.isnan(beats) else beats)
-    others = tuple(_nats(details.get(name)) for name, _ in OTHER_SCORES)
-    return (language_name(finding.measurement.scope.language), *shares, *controls, p, *others)
+    others = tuple(_nats(details.get(name)) for name, _title in OTHER_SCORES)
+    return (name_of(finding.measurement.scope.language), *shares, *controls, p, *others)
 
 
 def _dilemmas(findings: Sequence[Finding]) -> list[Block]:
@@ -86,27 +88,27 @@ def _dilemmas(findings: Sequence[Finding]) -> list[Block]:
     places = list(dict.fromkeys((*position, *agreement)))
     if not places:
         return []
-    several = len({suite for suite, _ in places}) > 1
+    several = len({suite for suite, _language in places}) > 1
     rows = tuple(
         (
-            f"{language_name(language)} ({suite})" if several else language_name(language),
+            f"{name_of(language)} ({suite})" if several else name_of(language),
             _nats(position.get((suite, language))),
             _agreement(agreement.get((suite, language))),
         )
         for suite, language in places
     )
     columns = (
-        Column(title="Language", width=2),
-        Column(title="Position bias, nats", width=2, align="right"),
-        Column(title="Agreement of the two wordings", width=4, align="right"),
+        Column(title=_("Language"), width=2),
+        Column(title=_("Position bias, nats"), width=2, align="right"),
+        Column(title=_("Agreement of the two wordings"), width=4, align="right"),
     )
-    text = (
+    text = _(
         "Position bias: how far the place of an option moves the choice, whatever it says (nats, mean size over the "
         "dilemmas, 0 is none); it is averaged out of the leans. Agreement: correlation of a dilemma's margins in its "
         "two wordings (1 is the same answer, 0 none in common), with its interval."
     )
     return [
-        Heading(text="How steady the choices are", level=2),
+        Heading(text=_("How steady the choices are"), level=2),
         Table(columns=columns, rows=rows),
         Text(text=text, style="small"),
     ]
@@ -115,13 +117,13 @@ def _dilemmas(findings: Sequence[Finding]) -> list[Block]:
 def _agreement(finding: Finding | None) -> str:
     result = finding.measurement.result if finding is not None else None
     if not isinstance(result, Estimate):
-        return "–"
-    return f"{number(result.value, decimals=2)} ({interval(result, decimals=2)})"
+        return NO_NUMBER
+    return with_interval(number(result.value, decimals=2), interval(result, decimals=2))
 
 
 def _nats(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else number(value, decimals=2)
+    return NO_NUMBER if value is None or math.isnan(value) else number(value, decimals=2)
 
 
 def _share(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{100 * value:.0f} %"
+    return NO_NUMBER if value is None or math.isnan(value) else percent(value)

@@ -102,3 +102,11 @@ def grouped_by_measure(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
     for finding in findings:
         groups.setdefault(finding.measurement.measure, []).append(finding)
     return groups
+
+
+def title_of(case: Case, finding: Finding) -> str:
+    """The measure and the scope of a finding, as a heading."""
+    scope = finding.measurement.scope
+    words = [scope_word(scope, name, labels=case.labels) for name in scope_fields(scope) if name != "suite"]
+    measure = measure_name(finding.measurement.measure)
+    return named(measure, " · ".join(words)) if words else measure
