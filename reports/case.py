@@ -55,11 +55,6 @@ class Case:
         """A finding's id as tables print it."""
         return finding.id[: self.id_length]
 
-    def title(self, finding: Finding) -> str:
-        """What a finding is on: its measure and scope."""
-        measure, where = measure_name(finding.measurement.measure), self.where(finding)
-        return named(measure, where) if where else measure
-
     def where(self, finding: Finding) -> str:
         """A finding's scope without its suite; empty where it holds for everything."""
         scope = finding.measurement.scope
@@ -106,7 +101,5 @@ def grouped_by_measure(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
 
 def title_of(case: Case, finding: Finding) -> str:
     """The measure and the scope of a finding, as a heading."""
-    scope = finding.measurement.scope
-    words = [scope_word(scope, name, labels=case.labels) for name in scope_fields(scope) if name != "suite"]
-    measure = measure_name(finding.measurement.measure)
-    return named(measure, " · ".join(words)) if words else measure
+    measure, where = measure_name(finding.measurement.measure), case.where(finding)
+    return named(measure, where) if where else measure

@@ -1,4 +1,4 @@
-"""Title page and summary: what stands out, what was not found, what cannot be interpreted and why."""
+"""Cover and summary: who may read what into this run, in two minutes and on one page each."""
 
 from __future__ import annotations
 
@@ -7,25 +7,34 @@ from collections.abc import Sequence
 
 from audit.records import Estimate, Finding, Undefined, Verdict
 from audit.suites.languages import language_name
-from reports.blocks import Block, Bullets, Column, Counts, Facts, Heading, Table, Text
-from reports.case import FOUND, Case, surest_first, verdict_counts
-from reports.words import humanised, listed
+from audit.wording import N_, _, name_of, ngettext, spoken
+from reports.blocks import Block, Bullets, Counts, Facts, Heading, Text
+from reports.case import Case, surest_first, verdict_counts
+from reports.words import listed, named, started, together
 
-MOST_IN_SUMMARY = 6
+TITLE = N_("Summary")
+# English words of the sentences that the summary prints: with them it stays below 350 words, two minutes of reading.
+WORDS_OF_RESULTS, WORDS_OF_LEADS, WORDS_OF_ABSENCE = 110, 40, 50
+MOST_REASONS = 2
 BECAUSE, AFTER_BECAUSE = ": not interpretable, because ", "; finding nothing here would not be good news."
 
 
-def front(case: Case) -> tuple[Block, ...]:
-    """The title page: what was audited, and findings by verdict."""
+# --- cover -----------------------------------------------------------------------------------
+
+
+def front(case: Case, *, signed_by: str = "") -> tuple[Block, ...]:
+    """The cover: what was audited, findings by verdict, and what this copy says of its signature."""
     manifest = case.evidence.manifest
-    asked = [f"{suite.name}: {case.spelled_out(suite.question)}" for suite in manifest.suites]
+    asked = [named(suite.name, case.spelled_out(_(suite.question))) for suite in manifest.suites]
     return (
         Facts(
             rows=(
-                ("Model", manifest.model.name),
-                ("Run", manifest.run_id),
-                ("Languages", listed(language_name(code) for code in manifest.languages)),
-                ("Questions asked", "\n".join(asked) or "none"),
+                (_("Model"), manifest.model.name),
+                (_("Run"), manifest.run_id),
+                (_("Languages"), listed(name_of(code) for code in manifest.languages)),
+                # i18n: instead of a list of questions
+                (_("Questions asked"), "\n".join(asked) or _("none")),
+                (_("Signature"), _signature(signed_by)),
             )
         ),
         Counts(counts=verdict_counts(case.substance)),
@@ -33,66 +42,133 @@ def front(case: Case) -> tuple[Block, ...]:
     )
 
 
+def _signature(signed_by: str) -> str:
+    """What can be said before anybody signs: a file is signed when it is complete."""
+    if signed_by:
+        return _(
+            "To be signed by {name}. Whether this copy is signed, and unchanged since: plural-audit verify.",
+            name=signed_by,
+        )
+    return _("This copy names no signer. Whether it is signed, and unchanged since: plural-audit verify.")
+
+
 def _counted_text(case: Case) -> str:
-    text = f"Findings by verdict: {len(case.substance)} in all."
-    if case.checks:
-        text += f" The {len(case.checks)} checks of the instrument are told apart from them and not counted here."
-    return text
+    n = len(case.checks)
+    return together(
+        _("Findings by verdict: {n} in all.", n=len(case.substance)),
+        ngettext(
+            "The one check of the instrument is told apart from them and not counted here.",
+            "The {n} checks of the instrument are told apart from them and not counted here.",
+            n,
+        )
+        if n
+        else "",
+    )
+
+
+# --- summary ---------------------------------------------------------------------------------
 
 
 def summary(case: Case) -> tuple[Block, ...]:
     """What stands out, what was not found, what cannot be interpreted, and what to know before use."""
     return (
-        Heading(text="Summary", level=1, new_page=True),
+        Heading(text=_(TITLE), level=1, new_page=True),
         Text(text=_opening(case), style="lead"),
-        Heading(text="What stands out", level=2),
+        Heading(text=_("What stands out"), level=2),
         *_standing_out(case),
-        Heading(text="What was looked for and not found", level=2),
+        Heading(text=_("What was looked for and not found"), level=2),
         *_not_found(case),
-        Heading(text="What cannot be interpreted, and why", level=2),
+        Heading(text=_("What cannot be interpreted, and why"), level=2),
         *_unread(case),
-        Heading(text="Before you use these numbers", level=2),
+        Heading(text=_("Before you use these numbers"), level=2),
         Text(text=_warning(case)),
     )
 
 
 def _opening(case: Case) -> str:
+    manifest = case.evidence.manifest
     planned = [f for f in case.substance if f.confirmatory]
-    counts = dict(verdict_counts(planned))
-    return (
-        f"{case.evidence.manifest.model.name} was asked {len(case.evidence.manifest.suites)} sets of questions in "
-        f"{len(case.languages)} languages. Of the {len(planned)} findings that were fixed before the run, "
-        f"{counts[Verdict.EVIDENCE]} have evidence of an effect, {counts[Verdict.NO_EVIDENCE]} found none although an "
-        f"effect that matters {FOUND}, {counts[Verdict.INSUFFICIENT]} lack evidence either way, and "
-        f"{counts[Verdict.NOT_INTERPRETABLE]} cannot be interpreted. The other {len(case.substance) - len(planned)} "
-        "findings are exploratory: leads to follow, not results."
+    counts = Counter(f.verdict for f in planned)
+    return together(
+        _(
+            "{model} was asked {suites} sets of questions in {languages} languages.",
+            model=manifest.model.name,
+            suites=len(manifest.suites),
+            languages=len(case.languages),
+        ),
+        _(
+            "Of the {n} findings that were fixed before the run, {evidence} have evidence of an effect, {none} found "
+            "none although an effect that matters would have been found in four of five such audits, {insufficient} "
+            "lack evidence either way, and {barred} cannot be interpreted.",
+            n=len(planned),
+            evidence=counts[Verdict.EVIDENCE],
+            none=counts[Verdict.NO_EVIDENCE],
+            insufficient=counts[Verdict.INSUFFICIENT],
+            barred=counts[Verdict.NOT_INTERPRETABLE],
+        ),
+        _("The other {n} are exploratory: leads to follow, not results.", n=len(case.substance) - len(planned)),
     )
 
 
 def _standing_out(case: Case) -> tuple[Block, ...]:
-    """Results first; leads apart and under their own name, so that nobody quotes one for the other."""
+    """Results; leads only under their own name, so that nobody quotes one for the other."""
     found = [f for f in case.substance if f.verdict is Verdict.EVIDENCE]
     results, leads = [f for f in found if f.confirmatory], [f for f in found if not f.confirmatory]
-    blocks: list[Block] = list(_listed(results)) or [
-        Text(text="No finding that was fixed before the run has evidence.")
+    blocks: list[Block] = [
+        *(
+            _listed(results, words=WORDS_OF_RESULTS)
+            or [Text(text=_("No finding that was fixed before the run has evidence."))]
+        )
     ]
-    if leads:
-        blocks += [Heading(text="Leads to follow (exploratory, not results)", level=2), *_listed(leads)]
+    rest = len(results) - _shown(blocks)
+    if rest:
+        text = ngettext("One more has evidence, on its own page.", "{n} more have evidence, on their own pages.", rest)
+        blocks.append(Text(text=text, style="small"))
+    if leads and not results:
+        blocks += [
+            Heading(text=_("Leads to follow (exploratory, not results)"), level=3),
+            *_listed(leads, words=WORDS_OF_LEADS),
+        ]
+    elif leads:
+        text = ngettext(
+            "One exploratory finding has evidence: a lead to follow, in the appendix.",
+            "{n} exploratory findings have evidence: leads to follow, in the appendix.",
+            len(leads),
+        )
+        blocks.append(Text(text=text, style="small"))
     return tuple(blocks)
 
 
-def _listed(found: Sequence[Finding]) -> tuple[Block, ...]:
-    if not found:
-        return ()
-    chosen = _one_of_each_measure_in_turn(found, most=MOST_IN_SUMMARY)
-    bullets = Bullets(items=tuple(f.sentence for f in chosen), marks=tuple(f.verdict for f in chosen))
-    further = len(found) - len(chosen)
-    if not further:
-        return (bullets,)
-    return (bullets, Text(text=f"Further findings with evidence, told by measure below: {further}.", style="small"))
+def _not_found(case: Case) -> tuple[Block, ...]:
+    absent = [f for f in case.substance if f.verdict is Verdict.NO_EVIDENCE]
+    if not absent:
+        return (Text(text=_("No question was answered clearly enough to say that an effect is absent.")),)
+    blocks = _listed(absent, words=WORDS_OF_ABSENCE)
+    rest = len(absent) - _shown(blocks)
+    if not rest:
+        return tuple(blocks)
+    text = ngettext("One more finding has this verdict.", "{n} more findings have this verdict.", rest)
+    return (*blocks, Text(text=text, style="small"))
 
 
-def _one_of_each_measure_in_turn(findings: Sequence[Finding], *, most: int) -> list[Finding]:
+def _listed(found: Sequence[Finding], *, words: int) -> list[Block]:
+    """The sentences of the surest findings, one measure after the other, of at most so many words; one at least."""
+    chosen: list[Finding] = []
+    for finding in _one_of_each_measure_in_turn(found):
+        words -= len(finding.sentence.split())
+        if chosen and words < 0:
+            break
+        chosen.append(finding)
+    if not chosen:
+        return []
+    return [Bullets(items=tuple(spoken(f.sentence) for f in chosen), marks=tuple(f.verdict for f in chosen))]
+
+
+def _shown(blocks: Sequence[Block]) -> int:
+    return sum(len(block.items) for block in blocks if isinstance(block, Bullets))
+
+
+def _one_of_each_measure_in_turn(findings: Sequence[Finding]) -> list[Finding]:
     """The surest of each measure, then the second of each, and so on; confirmatory before exploratory."""
     queues: dict[str, list[Finding]] = {}
     for finding in sorted(findings, key=surest_first):
@@ -102,51 +178,50 @@ def _one_of_each_measure_in_turn(findings: Sequence[Finding], *, most: int) -> l
         for place, queue in enumerate(queues.values())
         for turn, f in enumerate(queue)
     ]
-    return [f for *_, f in sorted(rounds, key=lambda entry: entry[:3])][:most]
-
-
-def _not_found(case: Case) -> tuple[Block, ...]:
-    absent = [f for f in case.substance if f.verdict is Verdict.NO_EVIDENCE]
-    if not absent:
-        return (Text(text="No question was answered clearly enough to say that an effect is absent."),)
-    chosen = _one_of_each_measure_in_turn(absent, most=MOST_IN_SUMMARY - 2)
-    tally = Counter(f.measurement.measure for f in absent)
-    lines = tuple(f.sentence for f in chosen)
-    counts = listed(f"{humanised(name)} ({n})" for name, n in sorted(tally.items()))
-    return (
-        Bullets(items=lines, marks=tuple(f.verdict for f in chosen)),
-        Text(text=f"Findings with this verdict, by measure: {counts}.", style="small"),
-    )
+    return [f for *_rank, f in sorted(rounds, key=lambda entry: entry[:3])]
 
 
 def _unread(case: Case) -> tuple[Block, ...]:
-    """Languages that fail, languages that nobody tested, and what else is barred, with the findings' own reasons."""
+    """Languages that fail, languages that nobody tested, and why most of what else is barred is."""
     failed, untested = _failed(case), _untested(case)
     blocks: list[Block] = []
     if failed:
-        blocks.append(
-            Text(
-                text="Languages that the model was found not to read well enough: "
-                f"{listed(map(language_name, failed))}. Its answers there mean nothing, which is itself a result for "
-                "the people who speak them."
-            )
+        text = together(
+            _(
+                "Languages that the model was found not to read well enough: {names}.",
+                names=listed(map(name_of, failed)),
+            ),
+            _("Its answers there mean nothing, which is itself a result for the people who speak them."),
         )
+        blocks.append(Text(text=text))
     if untested:
-        blocks.append(
-            Text(
-                text="Languages in which reading was not tested, so that nobody knows whether the model reads them: "
-                f"{listed(map(language_name, untested))}."
-            )
+        text = _(
+            "Languages in which reading was not tested, so that nobody knows whether the model reads them: {names}.",
+            names=listed(map(name_of, untested)),
         )
-    other = _barred_otherwise(case, without={*failed, *untested})
-    if other:
-        columns = (
-            Column(title="Why other findings cannot be interpreted", width=5),
-            Column(title="Findings", width=2.6),
-            Column(title="Languages", width=2.4),
+        blocks.append(Text(text=text))
+    reasons = Counter(map(_anywhere, _barred_otherwise(case, without={*failed, *untested})))
+    if reasons:
+        first = sorted(reasons, key=lambda reason: (-reasons[reason], reason))[:MOST_REASONS]
+        # i18n: {reason} is a whole clause, "the two wordings disagree"; then the number of findings it holds for
+        items = tuple(
+            _("{reason} ({n} of {all})", reason=started(_told(case, r)), n=reasons[r], all=reasons.total())
+            for r in first
         )
-        blocks.append(Table(columns=columns, rows=other))
-    return tuple(blocks) or (Text(text="Every finding could be interpreted in every language asked."),)
+        blocks += [Text(text=_("Why most other findings cannot be interpreted:")), Bullets(items=items)]
+    return tuple(blocks) or (Text(text=_("Every finding could be interpreted in every language asked.")),)
+
+
+def _anywhere(finding: Finding) -> str:
+    """The reason without the name of the finding's language, so that it counts once for all languages."""
+    reason, scope = barred_reason(finding), finding.measurement.scope
+    for code in filter(None, (scope.language, scope.other_language)):
+        reason = reason.replace(f"in {language_name(code)} ", "")
+    return reason
+
+
+def _told(case: Case, reason: str) -> str:
+    return case.spelled_out(spoken(reason))
 
 
 def _failed(case: Case) -> tuple[str, ...]:
@@ -173,37 +248,19 @@ def _untested(case: Case) -> tuple[str, ...]:
     return tuple(sorted(asked - tested))
 
 
-def _barred_otherwise(case: Case, *, without: set[str]) -> tuple[tuple[str, str, str], ...]:
-    """(reason, how many findings of each measure, languages) of what is barred though the model reads the languages."""
-    measures: dict[str, Counter[str]] = {}
-    languages: dict[str, list[str]] = {}
-    for finding in case.substance:
-        scope = finding.measurement.scope
-        codes = [code for code in (scope.language, scope.other_language) if code]
-        if finding.verdict is not Verdict.NOT_INTERPRETABLE or without & set(codes):
-            continue
-        reason = _reason(finding)
-        names = [language_name(code) for code in codes]
-        named = [name for name in names if f"in {name} " in reason] or names
-        for name in named:
-            reason = reason.replace(f"in {name} ", "")
-        measures.setdefault(reason, Counter())[humanised(finding.measurement.measure)] += 1
-        known = languages.setdefault(reason, [])
-        known += [name for name in named or ["all readable ones, pooled"] if name not in known]
-    order = sorted(measures, key=lambda reason: (-measures[reason].total(), reason))
-    return tuple(
-        (
-            case.spelled_out(reason[:1].upper() + reason[1:]),
-            listed(f"{name} ({n})" for name, n in measures[reason].items()),
-            listed(languages[reason]),
-        )
-        for reason in order
-    )
+def _barred_otherwise(case: Case, *, without: set[str]) -> list[Finding]:
+    """What is barred though the model reads its languages."""
+    return [
+        f
+        for f in case.substance
+        if f.verdict is Verdict.NOT_INTERPRETABLE
+        and not without & {f.measurement.scope.language, f.measurement.scope.other_language}
+    ]
 
 
-def _reason(finding: Finding) -> str:
-    """The finding's own reason, from its sentence; or else why it has no number."""
-    _, found, rest = finding.sentence.partition(BECAUSE)
+def barred_reason(finding: Finding) -> str:
+    """Why a finding cannot be interpreted: its own reason, from its sentence, or else why it has no number."""
+    _before, found, rest = finding.sentence.partition(BECAUSE)
     if found:
         return rest.removesuffix(AFTER_BECAUSE)
     result = finding.measurement.result
@@ -212,11 +269,18 @@ def _reason(finding: Finding) -> str:
 
 def _warning(case: Case) -> str:
     unreviewed = int((case.evidence.items["reviewed"] == 0).sum())
-    total = len(case.evidence.items)
-    text = f"No native speaker has reviewed {unreviewed} of the {total} items (counted once per language)."
-    if case.evidence.manifest.model.quantisation:
-        text += (
-            f" The weights are not the published ones but {case.evidence.manifest.model.quantisation}; nothing here "
-            "speaks for the original weights."
+    quantisation = case.evidence.manifest.model.quantisation
+    return together(
+        _(
+            "No native speaker has reviewed {n} of the {total} items (counted once per language).",
+            n=unreviewed,
+            total=len(case.evidence.items),
+        ),
+        _(
+            "The weights are not the published ones but {quantisation}; nothing here speaks for the original weights.",
+            quantisation=quantisation,
         )
-    return text + " The section on limits says what else the numbers do not show."
+        if quantisation
+        else "",
+        _("The section on limits says what else the numbers do not show."),
+    )
