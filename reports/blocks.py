@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -100,6 +100,7 @@ class Picture:
 
     draw: Callable[[float], Any]
     alt: str  # its caption as well
+    data: Table | None = None  # its numbers, for a medium with room for them; None where the blocks after it have them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +140,18 @@ class Sheet:
     cut: tuple[str, ...] = ()  # what to say where the last one, two, ... of `spare` have no room
 
 
-Block = Heading | Text | Bullets | Facts | Counts | Table | Plot | Picture | Quote | Marked | Group | Sheet
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Blocks side by side, two or three columns of them; where one column runs on to another page, so may the others.
+
+    They are read column by column. A medium that is too narrow shows them one under the other.
+    """
+
+    columns: tuple[tuple[Block, ...], ...]
+    shares: tuple[float, ...] = ()  # of the width; empty for equal ones
+
+
+Block = Heading | Text | Bullets | Facts | Counts | Table | Plot | Picture | Quote | Marked | Group | Sheet | Columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,3 +163,5 @@ class Document:
     running: str  # head of every page
     front: tuple[Block, ...]
     blocks: tuple[Block, ...]
+    language: str = "en"  # of all that does not name another; it gives the direction of the whole
+    manifest: Mapping[str, Any] | None = None  # what the report rests on, for machines; plain JSON types

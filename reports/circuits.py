@@ -10,7 +10,7 @@ import pandas as pd
 
 from audit.records import POOLED, node_name
 from audit.suites.languages import language_name
-from reports import circuit_charts, circuit_graph
+from reports import chart_tables, circuit_charts, circuit_graph
 from reports.blocks import Block, Column, Facts, Heading, Picture, Table, Text
 from reports.case import Case
 from reports.circuit_tables import (
@@ -142,7 +142,7 @@ def _where(one: Seen) -> tuple[Block, ...]:
         panel = cells[cells["language"].isin(shown)].assign(panel=lambda t: t["language"].map(language_name))
         panel = panel.set_index("language").loc[shown].reset_index()
         draw = functools.partial(_draw, circuit_charts.node_maps, panel)
-        blocks.append(Picture(draw=draw, alt=_maps_alt(cells, shown)))
+        blocks.append(Picture(draw=draw, alt=_maps_alt(cells, shown), data=chart_tables.node_shares(panel)))
     return (*blocks, _strongest_table(cells, codes))
 
 
@@ -204,7 +204,7 @@ def _how_many(one: Seen) -> tuple[Block, ...]:
         panel = points[points["language"].isin(shown)].assign(panel=lambda t: t["language"].map(language_name))
         panel = panel.set_index("language").loc[shown].reset_index()
         draw = functools.partial(_draw, circuit_charts.curves, panel)
-        blocks.append(Picture(draw=draw, alt=_curves_alt(points, shown)))
+        blocks.append(Picture(draw=draw, alt=_curves_alt(points, shown), data=chart_tables.curve_points(panel)))
     return tuple(blocks)
 
 
@@ -236,7 +236,7 @@ def _across_languages(one: Seen) -> tuple[Block, ...]:
             "language's effect that is lost with the circuit, in percent, on templates that had no say in the choice. "
             "Framed: a language's own circuit."
         ),
-        Picture(draw=draw, alt=_transfer_alt(cells)),
+        Picture(draw=draw, alt=_transfer_alt(cells), data=chart_tables.transfer_shares(cells)),
     )
 
 
@@ -380,7 +380,11 @@ def _observations(one: Seen) -> tuple[Block, ...]:
     return (
         Heading(text=OBSERVATIONS, level=2),
         Text(text=text),
-        Picture(draw=functools.partial(_draw, circuit_charts.readings, lines), alt=_readings_alt(lines)),
+        Picture(
+            draw=functools.partial(_draw, circuit_charts.readings, lines),
+            alt=_readings_alt(lines),
+            data=chart_tables.layer_readings(lines),
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from audit.suites.languages import language_name
 from reports import feature_charts
 from reports.blocks import Block, Column, Picture, Table, Text
 from reports.case import Case, verdict_counts
+from reports.chart_tables import cell_values
 from reports.circuit_charts import percent, rows_of
 from reports.feature_tables import (
     NO_NUMBER,
@@ -63,7 +64,7 @@ def _activation(case: Case, found: Features) -> tuple[Block, ...]:
         cells = map_cells(table, names=names, order=order, columns=columns_of(table, found))
         panels = {"Share of texts that the culture's own text is above (AUROC)": cells}
         draw = functools.partial(feature_charts.draw_maps, panels, feature_charts.AUROC_EDGES)
-        blocks += [Text(text=text), Picture(draw=draw, alt=_activation_alt(table, names))]
+        blocks += [Text(text=text), Picture(draw=draw, alt=_activation_alt(table, names), data=cell_values(panels))]
     return tuple(blocks)
 
 

@@ -14,6 +14,7 @@ from audit.suites.languages import language_name
 from reports import feature_charts
 from reports.blocks import Block, Column, Heading, Marked, Picture, Table, Text
 from reports.case import Case
+from reports.chart_tables import shared_sets
 from reports.circuit_charts import percent, rows_of
 from reports.feature_tables import NO_NUMBER, NOT_INTERPRETABLE, Features, Looked, names_of, runs_of
 from reports.items import Wordings
@@ -141,7 +142,8 @@ def _sharing(found: Features) -> tuple[Block, ...]:
         names = tuple(map(language_name, one.languages))
         marked = tuple(language_name(code) for code in one.languages if code in found.unread)
         draw = functools.partial(_draw_shared, shown, names, marked)
-        blocks.append(Picture(draw=draw, alt=_sharing_alt(one, combinations, marked) + left))
+        alt = _sharing_alt(one, combinations, marked) + left
+        blocks.append(Picture(draw=draw, alt=alt, data=shared_sets(shown)))
     return tuple(blocks)
 
 

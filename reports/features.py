@@ -12,7 +12,7 @@ import pandas as pd
 from audit.measures.feature_tables import UNITS, WELL_RECONSTRUCTED
 from audit.records import Estimate, Kind
 from audit.suites.languages import language_name
-from reports import feature_charts
+from reports import chart_tables, feature_charts
 from reports.blocks import Block, Column, Facts, Heading, Picture, Table, Text
 from reports.case import APPENDIX, Case
 from reports.circuit_charts import percent, rows_of
@@ -237,7 +237,7 @@ def _maps(case: Case, found: Features, one: Looked) -> list[Block]:
             blocks.append(Text(text=f"Nothing to draw for {listed(group)}: {_no_cell(found, one)}."))
             continue
         draw = functools.partial(feature_charts.draw_maps, panels, feature_charts.edges_for(shown))
-        blocks.append(Picture(draw=draw, alt=_maps_alt(group, names)))
+        blocks.append(Picture(draw=draw, alt=_maps_alt(group, names), data=chart_tables.cell_values(panels)))
     return blocks
 
 
@@ -293,7 +293,8 @@ def _diversity(found: Features) -> tuple[Block, ...]:
             text += f" No profile for {listed(absent)}: nothing can be read there above the control."
         panels = {_profile_title(lens): table for lens, table in known.items()}
         draw = functools.partial(_draw_profiles, panels)
-        blocks += [Text(text=text), Picture(draw=draw, alt=_profile_alt(known))]
+        picture = Picture(draw=draw, alt=_profile_alt(known), data=chart_tables.profile_points(panels))
+        blocks += [Text(text=text), picture]
     return tuple(blocks)
 
 
@@ -363,7 +364,8 @@ def _balance(case: Case, found: Features) -> tuple[Block, ...]:
         }
         unit = UNITS[next(iter(one.maps))]
         draw = functools.partial(_draw_intervals, panels, unit)
-        blocks.append(Picture(draw=draw, alt=_balance_alt(case, one, pooled, names)))
+        alt = _balance_alt(case, one, pooled, names)
+        blocks.append(Picture(draw=draw, alt=alt, data=chart_tables.interval_values(panels)))
     silent = [one for one in suites if not one.maps]
     return (*blocks, *([Text(text=_no_reading(silent), style="small")] if silent else []))
 

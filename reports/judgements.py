@@ -36,6 +36,7 @@ from audit.suites.languages import language_name
 from reports import judgement_charts
 from reports.blocks import Block, Bullets, Column, Facts, Group, Heading, Picture, Quote, Table, Text
 from reports.case import Case
+from reports.chart_tables import bar_counts
 from reports.circuit_charts import percent
 from reports.judgement_charts import Bars, Interval
 from reports.text import is_legible, isolated
@@ -455,7 +456,9 @@ def _one_finding(told: _Told, id_: str, *, n: int, where: Sequence[Prevalence]) 
     blocks: list[Block] = [
         Heading(text=f"{n}. {_title(told.case, finding)}", level=3),
         Text(text=finding.sentence),
-        Picture(draw=functools.partial(judgement_charts.distributions, bars), alt=_bars_alt(bars)),
+        Picture(
+            draw=functools.partial(judgement_charts.distributions, bars), alt=_bars_alt(bars), data=bar_counts(bars)
+        ),
     ]
     said = _differs_text(told, report)
     if where:
