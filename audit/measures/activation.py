@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from audit.errors import TooFewItems
 from audit.measures.competence import readable
 from audit.measures.feature_tables import poorly_reconstructed, scores_of
-from audit.measures.statistics import clustered_mean, one_per_block_p, pooled_mean, pooled_spread
-from audit.measures.view import Cube, Floats, Mask, View, measured, undefined
+from audit.measures.statistics import clustered_mean, one_per_block_p, pooled_mean, pooled_spread, tested
+from audit.measures.view import Cube, Floats, Mask, View, measured, over, undefined
 from audit.records import Estimate, Kind, Measurement, Scope
+from audit.wording import said
 
 CHANCE = 0.5
 MARGIN = 0.1  # of an AUROC: within this of chance a culture's latents are as active anywhere
-NOT_SCORED = "no text of the culture was scored beside others of its facet"
+NOT_SCORED = said("no text of the culture was scored beside others of its facet")
 
 
 def placements(scores: Floats) -> Floats:
@@ -46,7 +47,7 @@ class Place:
     among: Floats  # (texts,) the place of every practice text on the same latents, its own first
 
 
-def _places(view: View, cube: Cube) -> list[Place]:
+def placed(view: View, cube: Cube) -> list[Place]:
     """Places of all scored practice texts; a facet in a language needs two cultures.
 
     Only texts of one facet are compared: the latents that score it were chosen on the other facets, so scores of
@@ -137,13 +138,12 @@ def context_activation(view: View) -> tuple[Measurement, ...]:
 def _activation(view: View, cube: Cube) -> Iterator[Measurement]:
     if not (view.evidence.scores["suite"] == cube.suite).any():
         return
-    places = _places(view, cube)
+    places = placed(view, cube)
     cultures = sorted(set(cube.culture[~cube.control & ~cube.held]))
     read = readable(view, cube)
     pooled, lost = _in_every([place for place in places if place.language in read])
     spoken = sorted({place.language for place in pooled})
-    without = sorted(set(cube.languages) - set(spoken))
-    note = f"over {', '.join(spoken)}" + (f"; without {', '.join(without)}" if without else "")
+    note = over(spoken, without=sorted(set(cube.languages) - set(spoken)))
     weak = poorly_reconstructed(view, tuple(spoken))
     yield from _by_culture(cube, pooled, cultures, language="", notes=(note, *lost, *weak))
     for language in cube.languages:
@@ -161,7 +161,8 @@ def _in_every(places: list[Place]) -> tuple[list[Place], tuple[str, ...]]:
     everywhere = set.intersection(*by.values()) if by else set()
     lost = len(set().union(*by.values())) - len(everywhere) if by else 0
     kept = [place for place in places if (place.facet, place.culture) in everywhere]
-    return kept, (f"{lost} facts left out: not scored in every pooled language",) if lost else ()
+    note = said("{n} facts left out: not scored in every pooled language", n=lost)
+    return kept, (note,) if lost else ()
 
 
 def _by_language(cube: Cube, places: list[Place], language: str, notes: tuple[str, ...]) -> Measurement:
@@ -175,7 +176,7 @@ def _by_language(cube: Cube, places: list[Place], language: str, notes: tuple[st
         result, power = clustered_mean(values, facets, unit="AUROC", null=null, per="facets")
         chance, _ = clustered_mean(values, facets, unit="AUROC", null=CHANCE, per="facets")
     except TooFewItems as few:
-        return undefined("context_activation", scope, str(few), _ids(cube, places))
+        return undefined("context_activation", scope, few.reason, _ids(cube, places))
     p = max(float(result.p_value or 0.0), float(chance.p_value or 0.0))
     result = replace(result, low=max(result.low, 0.0), high=min(result.high, 1.0), p_value=p)
     details = _details(places, result) | twin
@@ -207,7 +208,7 @@ def _by_culture(
                 borrowed_from="cultures",
             )
         except TooFewItems as few:
-            yield undefined("context_activation", scope, str(few), _ids(cube, mine))
+            yield undefined("context_activation", scope, few.reason, _ids(cube, mine))
             continue
         exact = one_per_block_p([fact.among for fact in own], float(sum(fact.value for fact in own)))
         # Two questions, and both must be answered: is it more than any text's place, and more than the null?
@@ -217,11 +218,11 @@ def _by_culture(
             low=max(result.low, 0.0),
             high=min(result.high, 1.0),
             p_value=p,
-            method=f"{result.method}; test: the culture's text exchanged with the others of its facet",
+            method=tested(result.method, said("the culture's text exchanged with the others of its facet")),
         )
         details = _details(mine, result) | twin
-        said = (*notes, *_uniform(result))
-        yield measured("context_activation", scope, (result, power), _ids(cube, mine), notes=said, details=details)
+        told = (*notes, *_uniform(result))
+        yield measured("context_activation", scope, (result, power), _ids(cube, mine), notes=told, details=details)
 
 
 def _null(places: list[Place], value: float) -> tuple[float, dict[str, float]]:
@@ -250,7 +251,7 @@ def _details(places: list[Place], result: Estimate) -> dict[str, float]:
 def _uniform(result: Estimate) -> tuple[str, ...]:
     """Uniform activation: the whole interval lies within 0.1 of chance."""
     if result.low >= CHANCE - MARGIN and result.high <= CHANCE + MARGIN:
-        return ("uniform: the culture's latents are as active on other texts as on its own",)
+        return (said("uniform: the culture's latents are as active on other texts as on its own"),)
     return ()
 
 
