@@ -7,7 +7,7 @@ from audit.wording import _, language, name_of, ngettext, spoken
 from reports.blocks import Block, Bullets, Facts, Group, Heading, Quote, Text
 from reports.case import APPENDIX, Case, surest_first, title_of
 from reports.items import Effects, Wordings
-from reports.words import decimals_for, in_row, interval, level_of, number, p_value, together, unit_name
+from reports.words import amount, decimals_for, in_row, interval, level_of, number, p_value, together
 
 MOST_EVIDENCE = 25  # findings with their items; the rest is in findings.json
 MOST_ITEMS = 3
@@ -71,9 +71,8 @@ def _finding_facts(finding: Finding) -> tuple[tuple[str, str], ...]:
         decimals = decimals_for([result])
         shown = _(
             # i18n: as in "0.31 nats, 95 % interval 0.12 to 0.48"
-            "{value} {unit}, {level} interval {bounds}",
-            value=number(result.value, decimals=decimals),
-            unit=unit_name(result.unit),
+            "{amount}, {level} interval {bounds}",
+            amount=amount(number(result.value, decimals=decimals), result.unit),
             level=level_of(result),
             bounds=interval(result, decimals=decimals),
         )

@@ -9,43 +9,57 @@ from audit.findings import FAMILY_LEVEL
 from audit.measures import INSTRUMENT, MEASURES
 from audit.measures.competence import BAR
 from audit.records import Estimate, Finding, Verdict
+from audit.wording import N_, Share, _, ngettext, spoken
 from reports.behind import evidence_pages
 from reports.beside import beside
 from reports.blocks import Block, Bullets, Heading, Text
-from reports.case import APPENDIX, STRENGTH, Case, grouped_by_measure, surest_first, verdict_counts
-from reports.estimates import charts_and_tables, scope_names, scope_title
-from reports.words import humanised, listed
+from reports.case import APPENDIX, STRENGTH, Case, counted_verdicts, grouped_by_measure, surest_first
+from reports.estimates import charts_and_tables, scope_by, scope_names
+from reports.words import amount, figure, in_series, listed, measure_name, told_by_suite
 
-CHECKS = "Checks of the instrument"
+CHECKS = N_("Checks of the instrument")
 MOST_SENTENCES = 6  # per measure
+MOST_METHODS = 4  # that are told in words
 
 
 def checks(case: Case) -> tuple[Block, ...]:
     """Whether the model reads each language, and whether the suites work on it."""
-    head = Heading(text=CHECKS, level=1)
-    without = "No competence suite was asked, so this run does not say which languages the model reads."
+    head = Heading(text=_(CHECKS), level=1)
+    without = _("No competence suite was asked, so this run does not say which languages the model reads.")
     if not case.checks:
         return (head, Text(text=without))
-    counted = listed(f"{n} {verdict}" for verdict, n in verdict_counts(case.checks) if n)
+    counted = counted_verdicts(case.checks)
     blocks: list[Block] = [
         head,
         Text(
-            text="Before anything else: does the model read each language, and do the suites work on it? What fails "
-            "here bars findings or adds a caveat to them; nothing here says how the model treats people."
+            text=_(
+                "Before anything else: does the model read each language, and do the suites work on it? What fails "
+                "here bars findings or adds a caveat to them; nothing here says how the model treats people."
+            )
         ),
-        Text(text=f"{len(case.checks)} checks, by verdict: {counted}.", style="small"),
+        Text(
+            text=ngettext(
+                "{n} check, by verdict: {counts}.",
+                "{n} checks, by verdict: {counts}.",
+                len(case.checks),
+                counts=counted,
+            ),
+            style="small",
+        ),
     ]
     if all(f.measurement.measure != "competence" for f in case.checks):
         blocks.append(Text(text=without))
     groups = grouped_by_measure(case.checks)
     for measure in sorted(groups, key=INSTRUMENT.index):
         group = groups[measure]
-        blocks += [Heading(text=humanised(measure), level=2), *_asked(case, measure, group)]
+        blocks += [Heading(text=measure_name(measure), level=2), *_asked(case, measure, group)]
         if measure == "competence":
-            bar = (
-                f"“evidence” means: at least {BAR:.0%} right, and the interval above guessing. Otherwise the language "
+            bar = _(
+                "Here “evidence” means: at least {bar} right, and the interval above guessing. Otherwise the language "
+                "is not interpretable.",
+                bar=Share(BAR),
             )
-            blocks.append(Text(text=f"Here {bar}is not interpretable.", style="small"))
+            blocks.append(Text(text=bar, style="small"))
         blocks += charts_and_tables(case, measure, group, level=3, drawn=measure == "competence")
         blocks += [Text(text=text, style="small") for text in _family_texts(group)]
     return tuple(blocks)
@@ -56,15 +70,15 @@ def measure_sections(case: Case) -> tuple[Block, ...]:
     blocks: list[Block] = []
     for measure, group in grouped_by_measure(case.substance).items():
         planned = [f for f in group if f.confirmatory]
-        blocks.append(Heading(text=humanised(measure), level=1))
+        blocks.append(Heading(text=measure_name(measure), level=1))
         blocks += _asked(case, measure, group)
         blocks += charts_and_tables(case, measure, planned, level=2)
         blocks += beside(measure, case.findings)
         blocks += [*_sentences(planned or group), *_pointer(group)]
         blocks += [Text(text=text, style="small") for text in (*_family_texts(planned), *_method_texts(planned))]
     return tuple(blocks) or (
-        Heading(text="Measures", level=1),
-        Text(text="This run has no findings to show by measure."),
+        Heading(text=_("Measures"), level=1),
+        Text(text=_("This run has no findings to show by measure.")),
     )
 
 
@@ -74,17 +88,19 @@ def appendix(case: Case) -> tuple[Block, ...]:
     if not leads:
         return ()
     blocks: list[Block] = [
-        Heading(text=APPENDIX, level=1, new_page=True),
+        Heading(text=_(APPENDIX), level=1, new_page=True),
         Text(
-            text="Leads to follow, not results: these families were not the question that the run was made to answer."
+            text=_(
+                "Leads to follow, not results: these families were not the question that the run was made to answer."
+            )
         ),
     ]
     for measure, group in grouped_by_measure(leads).items():
-        blocks.append(Heading(text=f"{humanised(measure)} (exploratory)", level=2))
+        blocks.append(Heading(text=_("{measure} (exploratory)", measure=measure_name(measure)), level=2))
         blocks += charts_and_tables(case, measure, group, level=3)
         blocks += [Text(text=text, style="small") for text in (*_family_texts(group), *_method_texts(group))]
     if any(f.verdict is Verdict.EVIDENCE for f in leads):
-        blocks += evidence_pages(case, confirmatory=False, title="The items behind the leads")
+        blocks += evidence_pages(case, confirmatory=False, title=_("The items behind the leads"))
     return tuple(blocks)
 
 
@@ -93,19 +109,43 @@ def _pointer(group: Sequence[Finding]) -> list[Text]:
     leads = [f for f in group if not f.confirmatory]
     if not leads:
         return []
-    tally = Counter(scope_title(scope_names(f)).lower() for f in leads)
+    tally = Counter(scope_by(scope_names(f)) for f in leads)
     n = sum(f.verdict is Verdict.EVIDENCE for f in leads)
-    shown = listed(f"{count} {title}" for title, count in tally.items())
-    return [Text(text=f"Exploratory estimates: {shown}; {n} with evidence. Charts and tables: see “{APPENDIX}”.")]
+    shown = listed(
+        # i18n: how many estimates of a kind, as in "24 by language and topic"
+        _("{count} {by}", count=count, by=title)
+        for title, count in tally.items()
+    )
+    return [
+        Text(
+            text=_(
+                "Exploratory estimates: {counts}; {evident} with evidence. Charts and tables: see “{section}”.",
+                counts=shown,
+                evident=n,
+                section=_(APPENDIX),
+            )
+        )
+    ]
 
 
 def _asked(case: Case, measure: str, group: Sequence[Finding]) -> list[Text]:
     """The measure's own question, as the catalogue has it, and those of its suites."""
     suites = {suite.name: suite for f in group for suite in case.suites_of(f)}
-    asked = [f"Suite {s.name}, version {s.version}: {case.spelled_out(s.question)}" for s in suites.values()]
-    texts = [Text(text=entry.question, style="lead") for entry in MEASURES if entry.name == measure]
+    asked = [
+        _(
+            "Suite {suite}, version {version}: {question}",
+            suite=s.name,
+            version=s.version,
+            question=case.spelled_out(told_by_suite(s.question)),
+        )
+        for s in suites.values()
+    ]
+    texts = [Text(text=_(entry.question), style="lead") for entry in MEASURES if entry.name == measure]
     margins = [
-        f"The smallest effect that would matter: {entry.margin:.2g} {entry.unit}."
+        _(
+            "The smallest effect that would matter: {amount}.",
+            amount=amount(figure(entry.margin, 2), entry.unit),
+        )
         for entry in MEASURES
         if entry.name == measure
     ]
@@ -118,11 +158,13 @@ def _sentences(group: Sequence[Finding]) -> list[Block]:
     if not chosen:
         chosen = list(group[:2])
     blocks: list[Block] = [
-        Heading(text="In sentences", level=3),
-        Bullets(items=tuple(f.sentence for f in chosen), marks=tuple(f.verdict for f in chosen)),
+        Heading(text=_("In sentences"), level=3),
+        Bullets(items=tuple(spoken(f.sentence) for f in chosen), marks=tuple(f.verdict for f in chosen)),
     ]
     if len(group) > len(chosen):
-        text = f"Findings of this measure whose sentences stand in findings.json only: {len(group) - len(chosen)}."
+        text = _(
+            "Findings of this measure whose sentences stand in findings.json only: {n}.", n=len(group) - len(chosen)
+        )
         blocks.append(Text(text=text, style="small"))
     return blocks
 
@@ -130,15 +172,47 @@ def _sentences(group: Sequence[Finding]) -> list[Block]:
 def _family_texts(group: Sequence[Finding]) -> list[str]:
     families = {(f.family, f.confirmatory, f.family_size) for f in group}
     return [
-        f"Family “{family}”: {size} tests, {'fixed before the run' if confirmatory else 'exploratory'}, p adjusted "
-        f"after {'Holm' if confirmatory else 'Benjamini and Hochberg'}; evidence needs less than {FAMILY_LEVEL:g}."
+        _family_text(spoken(family), confirmatory=confirmatory, size=size)
         for family, confirmatory, size in sorted(families)
     ]
+
+
+def _family_text(family: str, *, confirmatory: bool, size: int) -> str:
+    level = figure(FAMILY_LEVEL, 6)
+    if confirmatory:
+        return ngettext(
+            "Family “{family}”: {n} test, fixed before the run, p adjusted after Holm; evidence needs less than "
+            "{level}.",
+            "Family “{family}”: {n} tests, fixed before the run, p adjusted after Holm; evidence needs less than "
+            "{level}.",
+            size,
+            family=family,
+            level=level,
+        )
+    return ngettext(
+        "Family “{family}”: {n} test, exploratory, p adjusted after Benjamini and Hochberg; evidence needs less than "
+        "{level}.",
+        "Family “{family}”: {n} tests, exploratory, p adjusted after Benjamini and Hochberg; evidence needs less than "
+        "{level}.",
+        size,
+        family=family,
+        level=level,
+    )
 
 
 def _method_texts(group: Sequence[Finding]) -> list[str]:
     methods = sorted({f.measurement.result.method for f in group if isinstance(f.measurement.result, Estimate)})
     if not methods:
         return []
-    more = f" (and {len(methods) - 4} variants of it)" if len(methods) > 4 else ""
-    return [f"Intervals: {'; '.join(methods[:4])}{more}."]
+    shown = in_series(map(spoken, methods[:MOST_METHODS]))
+    if len(methods) <= MOST_METHODS:
+        return [_("Intervals: {methods}.", methods=shown)]
+    more = len(methods) - MOST_METHODS
+    return [
+        ngettext(
+            "Intervals: {methods} (and {n} variant of it).",
+            "Intervals: {methods} (and {n} variants of it).",
+            more,
+            methods=shown,
+        )
+    ]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from audit.measures import INSTRUMENT
 from audit.records import Estimate, Evidence, Finding, Judgements, SuiteRecord, Verdict
-from audit.wording import N_
-from reports.words import all_labels, measure_name, named, scope_fields, scope_word
+from audit.wording import N_, _
+from reports.words import all_labels, listed, measure_name, named, scope_fields, scope_word, verdict_name
 
 STRENGTH = tuple(Verdict)  # evidence first
 SHORT_ID = 8  # characters of an id in a table, where they tell the ids of the run apart
@@ -81,6 +81,16 @@ def verdict_counts(findings: Iterable[Finding]) -> tuple[tuple[Verdict, int], ..
     """Every verdict with the number of its findings, also where that is none."""
     counted = Counter(f.verdict for f in findings)
     return tuple((verdict, counted[verdict]) for verdict in Verdict)
+
+
+def counted_verdicts(findings: Iterable[Finding]) -> str:
+    """How many findings have which verdict, as a list in words."""
+    return listed(
+        # i18n: how many have a verdict, as in "3 insufficient evidence"
+        _("{count} {verdict}", count=n, verdict=verdict_name(verdict))
+        for verdict, n in verdict_counts(findings)
+        if n
+    )
 
 
 def surest_first(finding: Finding) -> tuple[bool, float, float, str]:

@@ -7,30 +7,51 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from audit.suites.languages import language_name
+from audit.wording import N_, _, name_of, ngettext, spoken
 from reports.blocks import Block, Column, Facts, Heading, Table, Text
 from reports.case import Case
-from reports.words import humanised
+from reports.words import count, in_series, together
 
-MODEL_WORDS = {
-    "ref": "Asked for as",
-    "n_layers": "Layers",
-    "n_heads": "Attention heads per layer",
-    "n_parameters": "Parameters",
-    "dtype": "Number format",
-    "weights_sha256": "Weights, SHA-256",
-    "tokenizer_sha256": "Tokenizer, SHA-256",
-    "config_sha256": "Configuration, SHA-256",
-    "licence_accepted": "Terms accepted",
+MODEL_WORDS = {  # of records.ModelRecord
+    # i18n: the name of the audited model
+    "name": N_("Name"),
+    "ref": N_("Asked for as"),
+    # i18n: where the model came from
+    "source": N_("Source"),
+    "revision": N_("Revision"),
+    "architecture": N_("Architecture"),
+    "n_layers": N_("Layers"),
+    "n_heads": N_("Attention heads per layer"),
+    "n_parameters": N_("Parameters"),
+    "dtype": N_("Number format"),
+    # i18n: the processor that the model ran on
+    "device": N_("Device"),
+    "weights_sha256": N_("Weights, SHA-256"),
+    "tokenizer_sha256": N_("Tokenizer, SHA-256"),
+    # i18n: of the model's weights, which are stored with fewer bits
+    "quantisation": N_("Quantisation"),
+    "licence": N_("Licence"),
+    "licence_accepted": N_("Terms accepted"),
+    "config_sha256": N_("Configuration, SHA-256"),
 }
 
 
 def provenance(case: Case) -> tuple[Block, ...]:
     """Origin, author and review of the items, by suite and language."""
-    titles = ("Items", "Native", "Adapted", "Translated", "Person", "Machine", "Reviewed", "Quarantined")
+    # i18n: headings of columns that count items: their origin, who wrote them, whether a native speaker reviewed them
+    titles = (
+        _("Items"),
+        _("Native"),
+        _("Adapted"),
+        _("Translated"),
+        _("Person"),
+        _("Machine"),
+        _("Reviewed"),
+        _("Quarantined"),
+    )
     columns = (
-        Column(title="Suite", width=2.2),
-        Column(title="Language", width=2.0),
+        Column(title=_("Suite"), width=2.2),
+        Column(title=_("Language"), width=2.0),
         *(Column(title=title, width=1.15, align="right") for title in titles),
     )
     rows = []
@@ -42,14 +63,14 @@ def provenance(case: Case) -> tuple[Block, ...]:
             (group["reviewed"] > 0).sum(),
             (group["quarantine"] != "").sum(),
         )
-        rows.append((str(suite), language_name(str(language)), *(str(int(count)) for count in counts)))
-    text = (
+        rows.append((str(suite), name_of(str(language)), *(count(int(n)) for n in counts)))
+    text = _(
         "Where the words come from: how many items are native to the language, adapted or translated, who wrote them, "
         "how many at least one native speaker has reviewed, and how many are quarantined and support no headline."
     )
-    head = Heading(text="Provenance of the items", level=1)
+    head = Heading(text=_("Provenance of the items"), level=1)
     if not rows:
-        return (head, Text(text="This run has no items."))
+        return (head, Text(text=_("This run has no items.")))
     return (head, Text(text=text), Table(columns=columns, rows=tuple(rows)), *_quarantine(case))
 
 
@@ -58,65 +79,79 @@ def _quarantine(case: Case) -> tuple[Block, ...]:
     reasons = Counter(case.spelled_out(str(reason)) for reason in held["quarantine"])
     if not reasons:
         return ()
-    rows = [(reason, str(n)) for reason, n in sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0]))]
-    columns = (Column(title="Why quarantined", width=8), Column(title="Items", width=1, align="right"))
-    return (Table(columns=columns, rows=tuple(_capped(rows))),)
+    rows = [((reason,), n) for reason, n in sorted(reasons.items(), key=lambda entry: (-entry[1], entry[0]))]
+    columns = (Column(title=_("Why quarantined"), width=8), Column(title=_("Items"), width=1, align="right"))
+    return (Table(columns=columns, rows=_capped(rows)),)
 
 
-def _capped(rows: Sequence[tuple[str, ...]], *, most: int = 40, width: int = 2) -> list[tuple[str, ...]]:
-    if len(rows) <= most:
-        return list(rows)
-    rest = sum(int(row[-1]) for row in rows[most:])
-    return [*rows[:most], (*("further reasons, in the run folder", *[""] * (width - 2)), str(rest))]
+def _capped(rows: Sequence[tuple[tuple[str, ...], int]], *, most: int = 40) -> tuple[tuple[str, ...], ...]:
+    """Rows of a table of counts; what is more than `most` summed in one."""
+    shown = [(*words, count(n)) for words, n in rows[:most]]
+    if len(rows) > most:
+        blank = [""] * (len(rows[0][0]) - 1)
+        shown.append((_("further reasons, in the run folder"), *blank, count(sum(n for _words, n in rows[most:]))))
+    return tuple(shown)
 
 
 def exclusions(case: Case) -> tuple[Block, ...]:
     """Excluded items, counted by reason."""
-    head = Heading(text="What was left out", level=1)
+    head = Heading(text=_("What was left out"), level=1)
     table = case.evidence.exclusions
     if not len(table):
-        return (head, Text(text="No item was excluded."))
+        return (head, Text(text=_("No item was excluded.")))
     counted = Counter(
         (case.spelled_out(reason), suite, stage)
         for reason, suite, stage in zip(table["reason"], table["suite"], table["stage"], strict=True)
     )
     ordered = sorted(counted.items(), key=lambda entry: (-entry[1], entry[0]))
-    rows = _capped([(*key, str(n)) for key, n in ordered], width=4)
+
     columns = (
-        Column(title="Reason", width=6),
-        Column(title="Suite", width=2),
-        Column(title="Stage", width=1.2),
-        Column(title="Items", width=0.9, align="right"),
+        Column(title=_("Reason"), width=6),
+        Column(title=_("Suite"), width=2),
+        Column(title=_("Stage"), width=1.2),
+        Column(title=_("Items"), width=0.9, align="right"),
     )
-    text = f"Items excluded, counted once per language: {len(table)}. Each is listed in the run's exclusions file."
-    return (head, Text(text=text), Table(columns=columns, rows=tuple(rows)))
+    text = _(
+        "Items excluded, counted once per language: {n}. Each is listed in the run's exclusions file.", n=len(table)
+    )
+    return (head, Text(text=text), Table(columns=columns, rows=_capped(ordered)))
 
 
 def run_manifest(case: Case) -> tuple[Block, ...]:
     """Model, settings, versions and digests that the run rests on."""
     manifest = case.evidence.manifest
     model = [
-        (MODEL_WORDS.get(field.name, humanised(field.name)), _shown(getattr(manifest.model, field.name)))
+        (_(MODEL_WORDS[field.name]), _shown(getattr(manifest.model, field.name)))
         for field in dataclasses.fields(manifest.model)
     ]
     floor = manifest.noise_floor
     run = [
-        ("Run id", manifest.run_id),
-        ("Languages", ", ".join(manifest.languages)),
+        (_("Run id"), manifest.run_id),
+        (_("Languages"), ", ".join(manifest.languages)),
         (
-            "Noise floor",
-            "not measured" if floor is None else f"{floor.value!r} nats, {floor.n_items} items, {floor.method}",
+            _("Noise floor"),
+            _("not measured")
+            if floor is None
+            else ngettext(
+                "{floor} nats, {n} item, {method}",
+                "{floor} nats, {n} items, {method}",
+                floor.n_items,
+                floor=repr(floor.value),
+                method=spoken(floor.method),
+            ),
         ),
     ]
     return (
-        Heading(text="Run manifest", level=1),
-        Heading(text="Model", level=2),
+        Heading(text=_("Run manifest"), level=1),
+        Heading(text=_("Model"), level=2),
         Facts(rows=tuple(model)),
-        Heading(text="Run", level=2),
+        Heading(text=_("Run"), level=2),
         Facts(rows=tuple(run)),
-        *_titled_facts("Suites", [(f"{s.name} {s.version}", s.digest or "no digest") for s in manifest.suites]),
-        *_titled_facts("Settings that change numbers", [(k, _shown(v)) for k, v in sorted(manifest.settings.items())]),
-        *_titled_facts("Versions", [(k, str(v)) for k, v in sorted(manifest.versions.items())]),
+        *_titled_facts(_("Suites"), [(f"{s.name} {s.version}", s.digest or _("no digest")) for s in manifest.suites]),
+        *_titled_facts(
+            _("Settings that change numbers"), [(k, _shown(v)) for k, v in sorted(manifest.settings.items())]
+        ),
+        *_titled_facts(_("Versions"), [(k, str(v)) for k, v in sorted(manifest.versions.items())]),
     )
 
 
@@ -126,20 +161,21 @@ def _titled_facts(title: str, rows: list[tuple[str, str]]) -> tuple[Block, ...]:
 
 def _shown(value: object) -> str:
     if value == "":
-        return "none"
+        # i18n: stands where a property of the model has no value
+        return _("none")
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
 def reproduction(case: Case) -> tuple[Block, ...]:
     """The command that makes the run again."""
-    text = (
+    text = _(
         "The same inputs give the same run id everywhere, and on the same machine the same report, byte for byte; on "
         "another machine numbers may differ by less than the noise floor. This command makes the run again:"
     )
     return (
-        Heading(text="Reproduction", level=1),
+        Heading(text=_("Reproduction"), level=1),
         Text(text=text),
-        Text(text=case.command or "not recorded", style="code"),
+        Text(text=case.command or _("not recorded"), style="code"),
     )
 
 
@@ -147,10 +183,13 @@ def licences(case: Case) -> tuple[Block, ...]:
     """Licences of model, suites and faces."""
     manifest = case.evidence.manifest
     model = manifest.model
-    accepted = f" Terms accepted: {model.licence_accepted}." if model.licence_accepted else ""
-    rows = [("Model", f"{model.licence or 'not stated'}.{accepted}")]
+    # i18n: stands where the record of the model names no licence
+    stated = _("{licence}.", licence=model.licence or _("not stated"))
+    accepted = _("Terms accepted: {terms}.", terms=model.licence_accepted) if model.licence_accepted else ""
+    rows = [(_("Model"), together(stated, accepted))]
     for suite in manifest.suites:
-        may = "" if suite.redistributable else "; texts may not be reprinted and are not in this report"
-        rows.append((f"Suite {suite.name}", f"{suite.licence}; {case.spelled_out(suite.authors)}{may}"))
-    faces = "Set in Noto Sans and other faces of the Noto family (SIL Open Font License 1.1)."
-    return (Heading(text="Licences", level=1), Facts(rows=tuple(rows)), Text(text=faces, style="small"))
+        may = [] if suite.redistributable else [_("texts may not be reprinted and are not in this report")]
+        told = in_series([suite.licence, case.spelled_out(suite.authors), *may])
+        rows.append((_("Suite {suite}", suite=suite.name), told))
+    faces = _("Set in Noto Sans and other faces of the Noto family (SIL Open Font License 1.1).")
+    return (Heading(text=_("Licences"), level=1), Facts(rows=tuple(rows)), Text(text=faces, style="small"))

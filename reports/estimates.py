@@ -8,21 +8,49 @@ from typing import Literal
 
 from audit.findings import FAMILY_LEVEL
 from audit.records import Estimate, Finding, Undefined, Verdict
+from audit.wording import N_, _, ngettext, spoken
 from reports.blocks import Block, Column, Dot, Heading, Plot, Table, Text
 from reports.case import STRENGTH, Case, surest_first
 from reports.words import (
+    NO_NUMBER,
     SCOPE_TITLES,
+    amount,
+    and_more,
+    between,
+    count,
     decimals_for,
-    humanised,
+    everything,
+    figure,
+    in_series,
     interval,
+    level_of,
     listed,
+    measure_name,
     number,
     p_value,
     scope_fields,
     scope_word,
+    together,
+    unit_name,
 )
 
+SCOPE_NOUNS = {
+    # i18n: this and the next words: what estimates are told by, as in "by language and topic"
+    "language": N_("language"),
+    "other_language": N_("language compared with"),
+    "topic": N_("topic"),
+    "culture": N_("culture"),
+    "framework": N_("framework"),
+    "other_framework": N_("framework compared with"),
+    "lens": N_("lens"),
+}
+PAIRS = {
+    ("language", "other_language"): N_("pair of languages"),
+    ("framework", "other_framework"): N_("pair of frameworks"),
+}
+IN_ERRORS = N_("standard errors from no effect")
 MOST_ROWS = 150  # per table
+MOST_REASONS, MOST_NAMED = 8, 12  # why numbers are missing, and rows that are named in a text
 SIZE_WITHIN_A_LANGUAGE = ("nats", "bits per byte")  # units whose sizes no picture may set side by side
 
 
@@ -53,8 +81,18 @@ def scope_names(finding: Finding) -> tuple[str, ...]:
 
 def scope_title(fields: tuple[str, ...]) -> str:
     """Heading of the estimates that share these fields: "By language and topic"."""
-    title = "By " + listed(SCOPE_TITLES[name].lower() for name in fields) if fields else "Overall"
-    return title.replace("language and compared with", "pair of languages")
+    return _("By {fields}", fields=_nouns(fields)) if fields else _("Overall")
+
+
+def scope_by(fields: tuple[str, ...]) -> str:
+    """The same within a sentence: "by language and topic"."""
+    return _("by {fields}", fields=_nouns(fields)) if fields else _("overall")
+
+
+def _nouns(fields: tuple[str, ...]) -> str:
+    paired = {one: noun for (one, other), noun in PAIRS.items() if {one, other} <= set(fields)}
+    seconds = {other for one, other in PAIRS if one in paired}
+    return listed(_(paired.get(name, SCOPE_NOUNS[name])) for name in fields if name not in seconds)
 
 
 def _unit_of(group: Sequence[Finding], fields: tuple[str, ...]) -> str:
@@ -77,12 +115,12 @@ def _plots(case: Case, measure: str, fields: tuple[str, ...], unit: str, members
     for finding, estimate in drawn:
         words = [scope_word(finding.measurement.scope, name, labels=case.labels) for name in fields]
         if len(suites) > 1:
-            words.append(finding.measurement.scope.suite or "all suites")
+            words.append(finding.measurement.scope.suite or _("all suites"))
         value, low, high = _in_standard_errors(finding, estimate) if in_errors else _as_measured(estimate)
         dots.append(
             Dot(
                 panel=words[0] if split else "",
-                label=" · ".join(_marked(case, finding, words[1:] if split else words)) or "all",
+                label=" · ".join(_marked(case, finding, words[1:] if split else words)) or everything(),
                 value=value,
                 low=low,
                 high=high,
@@ -91,7 +129,7 @@ def _plots(case: Case, measure: str, fields: tuple[str, ...], unit: str, members
         )
     nulls = {0.0} if in_errors else {e.null for _, e in drawn if e.null is not None}
     null = 0.0 if not nulls else next(iter(nulls)) if len(nulls) == 1 else None
-    title, missing = humanised(measure), len(members) - len(drawn)
+    title, missing = measure_name(measure), len(members) - len(drawn)
     if in_errors:
         alt = _alt_in_errors(title, unit, dots, undefined=missing)
     else:
@@ -99,7 +137,7 @@ def _plots(case: Case, measure: str, fields: tuple[str, ...], unit: str, members
     return [
         Plot(
             title=title,
-            unit="standard errors from no effect" if in_errors else unit,
+            unit=_(IN_ERRORS) if in_errors else unit_name(unit),
             dots=tuple(dots),
             null=null,
             null_label=_null_label(null, tested=bool(nulls)),
@@ -130,19 +168,30 @@ def _in_standard_errors(finding: Finding, estimate: Estimate) -> tuple[float, fl
 def _alt_in_errors(title: str, unit: str, dots: Sequence[Dot], *, undefined: int) -> str:
     """Names what has evidence and ranks nothing: sizes of different languages do not compare."""
     found = [" · ".join(w for w in (d.panel, d.label) if w) for d in dots if d.verdict is Verdict.EVIDENCE]
-    shown = listed(found[:12]) + (f" and {len(found) - 12} more" if len(found) > 12 else "")
-    text = (
-        f"{title}: each effect and its interval in units of its own standard error, so that the picture shows how far "
-        f"from chance an effect is, not how large. Sizes in {unit} are in the table; they do not compare between "
-        f"languages. With evidence: {shown}."
+    text = _(
+        "{measure}: each effect and its interval in units of its own standard error, so that the picture shows how far "
+        "from chance an effect is, not how large. Sizes in {unit} are in the table; they do not compare between "
+        "languages. With evidence: {found}.",
+        measure=title,
+        unit=unit_name(unit),
+        found=and_more(found, most=MOST_NAMED),
     )
-    return text + (f" {undefined} without a number are in the table only." if undefined else "")
+    return together(text, _without_number(undefined))
+
+
+def _without_number(n: int) -> str:
+    """How many rows of the table are not in the picture."""
+    if not n:
+        return ""
+    return ngettext("{n} without a number is in the table only.", "{n} without a number are in the table only.", n)
 
 
 def _null_label(null: float | None, *, tested: bool) -> str:
+    # i18n: what a dashed line in a chart stands for, after "Dashed line:"
     if null is None:
-        return "the value without any effect, which differs by row"
-    return f"the value without any effect ({null:.3g})" if tested else "zero"
+        return _("the value without any effect, which differs by row")
+    # i18n: what a dashed line in a chart stands for
+    return _("the value without any effect ({value})", value=figure(null, 3)) if tested else _("zero")
 
 
 def _alt(title: str, unit: str, dots: Sequence[Dot], estimates: Sequence[Estimate], *, undefined: int) -> str:
@@ -150,19 +199,20 @@ def _alt(title: str, unit: str, dots: Sequence[Dot], estimates: Sequence[Estimat
 
     def told(dot: Dot) -> str:
         name = " · ".join(word for word in (dot.panel, dot.label) if word)
-        shown = [number(v, decimals=decimals) for v in (dot.value, dot.low, dot.high)]
-        return f"{name}, {shown[0]} ({shown[1]} to {shown[2]})"
+        value, low, high = (number(v, decimals=decimals) for v in (dot.value, dot.low, dot.high))
+        # i18n: a row of a chart, its number and its interval
+        return _("{name}, {value} ({interval})", name=name, value=value, interval=between(low, high))
 
-    text = f"{title}: estimates with intervals, in {unit}. "
+    text = _("{measure}: estimates with intervals, in {unit}.", measure=title, unit=unit_name(unit))
     read = [dot for dot in dots if dot.verdict is not Verdict.NOT_INTERPRETABLE]
     if not read:
-        text += "None of them can be interpreted."
+        more = _("None of them can be interpreted.")
     elif len(read) == 1:
-        text += f"{told(read[0])}."
+        more = _("{estimate}.", estimate=told(read[0]))
     else:
         highest, lowest = max(read, key=lambda d: d.value), min(read, key=lambda d: d.value)
-        text += f"Highest: {told(highest)}. Lowest: {told(lowest)}."
-    return text + (f" {undefined} without a number are in the table only." if undefined else "")
+        more = _("Highest: {highest}. Lowest: {lowest}.", highest=told(highest), lowest=told(lowest))
+    return together(text, more, _without_number(undefined))
 
 
 def _tables(case: Case, fields: tuple[str, ...], unit: str, members: Sequence[Finding]) -> list[Block]:
@@ -174,21 +224,26 @@ def _tables(case: Case, fields: tuple[str, ...], unit: str, members: Sequence[Fi
     names = (*fields, "suite") if several else fields
     estimates = [f.measurement.result for f in shown if isinstance(f.measurement.result, Estimate)]
     decimals = decimals_for(estimates)
-    level = listed(sorted({f"{100 * e.level:g} %" for e in estimates})) if estimates else ""
+    level = listed(sorted({level_of(e) for e in estimates})) if estimates else ""
     detects = any(f.confirmatory for f in members) and any(e.detectable is not None for e in estimates)
-    detectable = (Column(title="Detectable", width=1.4, align="right"),) if detects else ()
+    # i18n: heading of a column: the smallest effect that the audit would have found
+    detectable = (Column(title=_("Detectable"), width=1.4, align="right"),) if detects else ()
     chance = any(e.null for e in estimates)  # some value other than zero is what no effect looks like
-    by_chance = (Column(title="By chance", width=1.2, align="right"),) if chance else ()
+    # i18n: heading of a column: the value that would be seen without any effect
+    by_chance = (Column(title=_("By chance"), width=1.2, align="right"),) if chance else ()
     table = Table(
         columns=(
-            *(Column(title=SCOPE_TITLES[name], width=2.0 if detects else 2.6) for name in names or ("suite",)),
-            Column(title=f"Estimate, {unit}" if unit else "Estimate", width=1.5, align="right"),
-            Column(title=f"{level} interval".strip(), width=2.4, align="right"),
+            *(Column(title=_(SCOPE_TITLES[name]), width=2.0 if detects else 2.6) for name in names or ("suite",)),
+            Column(
+                title=_("Estimate, {unit}", unit=unit_name(unit)) if unit else _("Estimate"), width=1.5, align="right"
+            ),
+            # i18n: heading of a column, as in "95 % interval"
+            Column(title=_("{level} interval", level=level) if level else _("interval"), width=2.4, align="right"),
             *by_chance,
-            Column(title="Items", width=0.8, align="right"),
-            Column(title="p adjusted", width=1.3, align="right"),
+            Column(title=_("Items"), width=0.8, align="right"),
+            Column(title=_("p adjusted"), width=1.3, align="right"),
             *detectable,
-            Column(title="Verdict", width=3.3),
+            Column(title=_("Verdict"), width=3.3),
         ),
         rows=tuple(_row(case, names, f, decimals=decimals, detects=detects, chance=chance) for f in shown),
     )
@@ -198,35 +253,48 @@ def _tables(case: Case, fields: tuple[str, ...], unit: str, members: Sequence[Fi
     blocks += _undefined_texts(case, fields, shown)
     if len(members) > len(shown):
         more = len(members) - len(shown)
-        blocks.append(Text(text=f"{more} more rows are in findings.json; the surest are shown.", style="small"))
+        text = ngettext(
+            "{n} more row is in findings.json; the surest are shown.",
+            "{n} more rows are in findings.json; the surest are shown.",
+            more,
+        )
+        blocks.append(Text(text=text, style="small"))
     return blocks
 
 
 def _detectable_text(estimates: Sequence[Estimate]) -> str:
-    margins = {f"{e.margin:.2g} {e.unit}" for e in estimates if e.margin is not None}
-    against = f" “No evidence” needs it to be at most the smallest that would matter, {listed(sorted(margins))}."
-    return (
+    margins = {amount(figure(e.margin, 2), e.unit) for e in estimates if e.margin is not None}
+    text = _(
         "Detectable: the distance from the value without effect that would be found in four of five such audits, at "
-        f"the level left to one test of the family ({FAMILY_LEVEL:g} in all)." + (against if margins else "")
+        "the level left to one test of the family ({level} in all).",
+        level=figure(FAMILY_LEVEL, 6),
     )
+    if not margins:
+        return text
+    needed = _(
+        "“No evidence” needs it to be at most the smallest that would matter, {amounts}.",
+        amounts=listed(sorted(margins)),
+    )
+    return together(text, needed)
 
 
 def _row(
     case: Case, names: tuple[str, ...], finding: Finding, *, decimals: int, detects: bool, chance: bool
 ) -> tuple[str | Verdict, ...]:
     scope, result = finding.measurement.scope, finding.measurement.result
-    words = _marked(case, finding, [scope_word(scope, name, labels=case.labels) for name in names] or ["all"])
+    words = _marked(case, finding, [scope_word(scope, name, labels=case.labels) for name in names] or [everything()])
     if isinstance(result, Undefined):
-        none = ("–",) * (2 + chance)
-        last = ("–",) if detects else ()
-        return (*words, "undefined", *none, p_value(finding.p_adjusted), *last, finding.verdict)
-    detectable = "–" if result.detectable is None else number(result.detectable, decimals=decimals)
+        none = (NO_NUMBER,) * (2 + chance)
+        last = (NO_NUMBER,) if detects else ()
+        # i18n: stands in a table where there is no number; the reason stands below
+        return (*words, _("undefined"), *none, p_value(finding.p_adjusted), *last, finding.verdict)
+    detectable = NO_NUMBER if result.detectable is None else number(result.detectable, decimals=decimals)
     return (
         *words,
         number(result.value, decimals=decimals),
         interval(result, decimals=decimals),
-        *(("–" if result.null is None else number(result.null, decimals=decimals),) if chance else ()),
-        str(result.n_clusters),
+        *((NO_NUMBER if result.null is None else number(result.null, decimals=decimals),) if chance else ()),
+        count(result.n_clusters),
         p_value(finding.p_adjusted),
         *((detectable,) if detects else ()),
         finding.verdict,
@@ -235,7 +303,10 @@ def _row(
 
 def _marked(case: Case, finding: Finding, words: list[str]) -> list[str]:
     """The words, the first with a mark before it where the finding is contested."""
-    return [f"Contested: {words[0]}", *words[1:]] if words and finding.id in case.contested else words
+    if not words or finding.id not in case.contested:
+        return words
+    # i18n: before the language, culture or topic of a finding that somebody contests
+    return [_("Contested: {what}", what=words[0]), *words[1:]]
 
 
 def _undefined_texts(case: Case, fields: tuple[str, ...], members: Sequence[Finding]) -> list[Text]:
@@ -244,11 +315,22 @@ def _undefined_texts(case: Case, fields: tuple[str, ...], members: Sequence[Find
     for finding in members:
         if isinstance(finding.measurement.result, Undefined):
             words = [scope_word(finding.measurement.scope, name, labels=case.labels) for name in fields]
-            rows.setdefault(finding.measurement.result.reason, []).append(" · ".join(words) or "all")
+            rows.setdefault(finding.measurement.result.reason, []).append(" · ".join(words) or everything())
     texts = []
-    for reason, where in list(rows.items())[:8]:
-        shown = "; ".join(where[:12]) + (f"; and {len(where) - 12} more" if len(where) > 12 else "")
-        texts.append(Text(text=f"Undefined: {case.spelled_out(reason)} ({shown}).", style="small"))
-    if len(rows) > 8:
-        texts.append(Text(text=f"{len(rows) - 8} more reasons are in findings.json.", style="small"))
+    for reason, where in list(rows.items())[:MOST_REASONS]:
+        left = len(where) - MOST_NAMED
+        more = [ngettext("and {n} more", "and {n} more", left)] if left > 0 else []
+        text = _(
+            "Undefined: {reason} ({rows}).",
+            reason=case.spelled_out(spoken(reason)),
+            rows=in_series([*where[:MOST_NAMED], *more]),
+        )
+        texts.append(Text(text=text, style="small"))
+    if len(rows) > MOST_REASONS:
+        text = ngettext(
+            "{n} more reason is in findings.json.",
+            "{n} more reasons are in findings.json.",
+            len(rows) - MOST_REASONS,
+        )
+        texts.append(Text(text=text, style="small"))
     return texts

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from audit import wording
+from audit import terms, wording
 from audit.records import Estimate, Scope, SuiteRecord, Verdict
-from audit.wording import N_, _, label, language, name_of, ngettext
+from audit.terms import LENSES, UNITS, VERDICTS
+from audit.wording import N_, _, label, language, name_of, ngettext, spoken
 
 SCOPE_TITLES = {
     "suite": N_("Suite"),
@@ -57,39 +58,6 @@ MEASURE_NAMES = {
     "framework_conflict": N_("Framework conflict"),
     "latent_effect": N_("Latent effect"),
 }
-LENS_NAMES = {
-    "knowledge": N_("knowledge"),
-    "probe": N_("probe"),
-    "latents": N_("latents"),
-    "pathway": N_("pathway"),
-    "steering": N_("steering"),
-}
-VERDICT_NAMES = {
-    Verdict.EVIDENCE: N_("evidence"),
-    Verdict.NO_EVIDENCE: N_("no evidence, and we would have seen it"),
-    Verdict.INSUFFICIENT: N_("insufficient evidence"),
-    Verdict.NOT_INTERPRETABLE: N_("not interpretable"),
-}
-UNIT_NAMES = (
-    N_("nats"),
-    N_("bits"),
-    N_("bits per byte"),
-    N_("share"),
-    N_("correlation"),
-    N_("probability"),
-    # i18n: a unit, the spread (standard deviation) of the effects of control pairs; so are the other spreads
-    N_("control spreads"),
-    N_("neutral spreads"),
-    N_("fact spreads"),
-    N_("random spreads"),
-    N_("typical margins"),
-    # i18n: a unit, as in "2.4 effective cultures": so many equally well known ones would give the same diversity
-    N_("effective cultures"),
-    N_("share of variance"),
-    N_("share of evenness"),
-    N_("share of dilemmas"),
-    N_("AUROC"),
-)
 IN_SERIES = {"ar": "؛ ", "zh": "；"}  # what stands between the parts of a series; "; " elsewhere
 IN_ROW = {"ar": "، ", "zh": "、"}  # between short names; ", " elsewhere
 NO_NUMBER = "–"
@@ -111,17 +79,22 @@ def measure_name(measure: str) -> str:
 
 def verdict_name(verdict: Verdict) -> str:
     """The words of a verdict."""
-    return _(VERDICT_NAMES[verdict])
+    return _(VERDICTS[verdict])
 
 
 def unit_name(unit: str) -> str:
-    """A unit; "" for none."""
-    return _(unit) if unit else ""
+    """A unit alone; "" for none."""
+    return spoken(terms.unit_name(unit)) if unit else ""
+
+
+def amount(value: str, unit: str) -> str:
+    """A figure with its unit."""
+    return _(UNITS[unit][1], x=value) if unit in UNITS else f"{value} {unit}"
 
 
 def lens_name(lens: str) -> str:
     """A lens within a sentence."""
-    return _(LENS_NAMES[lens]) if lens in LENS_NAMES else lens
+    return _(LENSES[lens]) if lens in LENSES else lens
 
 
 def started(text: str) -> str:
@@ -143,7 +116,7 @@ def scope_word(scope: Scope, name: str, *, labels: Mapping[str, str]) -> str:
         return name_of(value)
     if name == "suite":
         return value
-    return started(lens_name(value)) if value in LENS_NAMES else target_name(value, labels)
+    return started(lens_name(value)) if value in LENSES else target_name(value, labels)
 
 
 def everything() -> str:
