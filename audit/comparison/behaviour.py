@@ -1,0 +1,587 @@
+"""Differences in what the models answer: per-item scores of the measures' own making, subtracted item by item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from audit.comparison.pairing import Compared, Pair, Sides, Two, compared, rows_in
+from audit.errors import TooFewItems
+from audit.measures.capacity import level
+from audit.measures.culture import LN2, capacity, facts_of, gaps, hill_numbers, mean_by_culture, pool
+from audit.measures.judgement import (
+    RIGHTS,
+    RIGHTS_TOPIC,
+    dilemma_margins,
+    leans,
+    neutral_spread,
+    statement_effects,
+    strengths,
+)
+from audit.measures.statistics import LEVEL, clustered_mean, sign_flip_p
+from audit.measures.stereotype import cell_means, effects, scales
+from audit.measures.view import Cube, Floats, Mask, View, in_every, mean_by, measured, present, undefined
+from audit.records import Estimate, Kind, Measurement, Scope
+from audit.wording import said
+
+Z = 1.959963984540054  # of a 95 % interval
+
+
+def mean_of(
+    measure: str,
+    cube: Cube,
+    scope: Scope,
+    values: Floats,
+    rows: Mask,
+    *,
+    unit: str,
+    per: str = "templates",
+    clusters: NDArray[Any] | None = None,
+    n_tests: int = 1,
+) -> Measurement:
+    """Mean over clusters of some rows' values, against none."""
+    labels = cube.template if clusters is None else clusters
+    try:
+        result = clustered_mean(values[rows], labels[rows], unit=unit, null=0.0, n_tests=n_tests, per=per)
+    except TooFewItems as few:
+        return undefined(measure, scope, few.args[0], cube.ids(rows))
+    return measured(measure, scope, result, cube.ids(rows))
+
+
+# --- reading --------------------------------------------------------------------------------
+
+
+def competence(pair: Pair) -> Iterator[Compared]:
+    """Share of templates read rightly, B - A: exact sign-flip (McNemar's test where a template has one item)."""
+    for two in pair.of(Kind.COMPETENCE):
+        right = [_right(cube, view.floor) for cube, view in ((two.a, pair.a), (two.b, pair.b))]
+        sides = Sides.of(right[0], right[1])
+        for language in two.cube.languages:
+            rows, scope = rows_in(two.cube, sides.change, language), Scope(language=language, suite=two.cube.suite)
+            shares = [mean_by(values[rows], two.cube.template[rows])[0] for values in (sides.a, sides.b)]
+            if len(shares[0]) < 2:
+                one = undefined("competence", scope, said("fewer than two templates were scored in both runs"))
+                yield Compared(measurement=one, value_a=None, value_b=None, floor=None)
+                continue
+            estimate, power = paired_shares(shares[0], shares[1], n_items=int(rows.sum()))
+            one = measured("competence", scope, (estimate, power), two.cube.ids(rows))
+            yield Compared(
+                measurement=one, value_a=float(shares[0].mean()), value_b=float(shares[1].mean()), floor=None
+            )
+
+
+def _right(cube: Cube, floor: float) -> Floats:
+    gap = cube.at("", "true") - cube.at("", "broken")
+    return np.where(np.isfinite(gap), (gap > floor).astype(float), np.nan)
+
+
+def paired_shares(a: Floats, b: Floats, *, n_items: int) -> tuple[Estimate, dict[str, float]]:
+    """Difference of two shares of the same templates, with an interval that is never empty.
+
+    Interval: Bonett and Price (2012), which counts one template more for each run; where all templates agree it still
+    says how large a difference may have been missed. Values between 0 and 1 (templates of several items) count by
+    their size, which errs on the careful side.
+    """
+    change, n = b - a, len(a)
+    gained, lost = (np.maximum(change, 0).sum() + 1) / (n + 2), (np.maximum(-change, 0).sum() + 1) / (n + 2)
+    centre = float(gained - lost)
+    error = float(np.sqrt((gained + lost - centre**2) / (n + 2)))
+    value = float(change.mean())
+    estimate = Estimate(
+        value=value,
+        low=min(max(centre - Z * error, -1.0), value),
+        high=max(min(centre + Z * error, 1.0), value),
+        level=LEVEL,
+        unit="share",
+        n_items=n_items,
+        n_clusters=n,
+        method=said("paired shares of {n} templates, Bonett and Price; test: sign-flip", n=n),
+        p_value=sign_flip_p(change),
+        null=0.0,
+    )
+    return estimate, {"standard_error": error, "degrees_of_freedom": float(n - 1)}
+
+
+def bits_per_byte(pair: Pair) -> Iterator[Compared]:
+    """The one level that different tokenizers share: bits per UTF-8 byte of the same lines."""
+    for two in pair.of(Kind.PARALLEL):
+        sides = two.sides(_bits)
+        for language in two.cube.languages:
+
+            def estimator(values: Floats, two: Two = two, language: str = language) -> Iterator[Measurement]:
+                scope, rows = Scope(language=language, suite=two.cube.suite), rows_in(two.cube, values, language)
+                yield mean_of("bits_per_byte", two.cube, scope, values, rows, unit="bits per byte", per="lines")
+
+            yield from compared(sides, estimator, floor=None)
+
+
+def _bits(cube: Cube) -> Floats:
+    n_bytes = cube.n_bytes[:, 0, 0] if cube.logp.size else np.empty(0)
+    return -cube.at("", "text") / LN2 / n_bytes
+
+
+# --- stereotypes ----------------------------------------------------------------------------
+
+
+def _total(cube: Cube) -> Floats:
+    return effects(cube).total
+
+
+def stereotype_effect(pair: Pair) -> Iterator[Compared]:
+    """By language, and by language and axis, nats: comparable as what they are, in one language only."""
+    for two in pair.of(Kind.STEREOTYPE):
+        cube, sides = two.cube, two.sides(_total)
+        for language in cube.languages:
+
+            def estimator(values: Floats, cube: Cube = cube, language: str = language) -> Iterator[Measurement]:
+                rows, scope = rows_in(cube, values, language), Scope(language=language, suite=cube.suite)
+                n_tests = len(cube.languages)
+                yield mean_of("stereotype_effect", cube, scope, values, rows, unit="nats", n_tests=n_tests)
+                yield from by_axis("stereotype_effect", cube, scope, values, rows, unit="nats")
+
+            yield from compared(sides, estimator, floor=pair.floor())
+
+
+def by_axis(measure: str, cube: Cube, scope: Scope, values: Floats, rows: Mask, *, unit: str) -> Iterator[Measurement]:
+    """The axes of some rows, those of few templates with the spread of all."""
+    for axis, result in cell_means(values[rows], cube.template[rows], cube.topic[rows], unit=unit):
+        at, items = replace(scope, topic=axis), cube.ids(rows & (cube.topic == axis))
+        if isinstance(result, str):
+            yield undefined(measure, at, result, items)
+        else:
+            yield measured(measure, at, result, items)
+
+
+def control_effect(pair: Pair) -> Iterator[Compared]:
+    """The control pairs: a difference here is one of the models' form, not of their stereotypes."""
+    for two in pair.of(Kind.STEREOTYPE):
+        cube, sides = two.cube, two.sides(_total)
+        for language in cube.languages:
+
+            def estimator(values: Floats, cube: Cube = cube, language: str = language) -> Iterator[Measurement]:
+                rows, scope = cube.controls(values) & (cube.language == language), Scope(language=language)
+                scope = replace(scope, suite=cube.suite)
+                n_tests = len(cube.languages)
+                yield mean_of("control_effect", cube, scope, values, rows, unit="nats", n_tests=n_tests)
+
+            yield from compared(sides, estimator, floor=pair.floor())
+
+
+def standardised_effect(pair: Pair) -> Iterator[Compared]:
+    """Each run's effects in spreads of its own control pairs: by axis over the languages both read, and by language.
+
+    The scales are estimates of each run and are taken as known.
+    """
+    for two in pair.of(Kind.STEREOTYPE):
+        cube = two.cube
+        scale_a, scale_b = scales(pair.a, two.a), scales(pair.b, two.b)
+        languages = tuple(language for language in scale_a if language in scale_b)
+        if not languages:
+            reason = said("no language that both models read has three control pairs in both runs to set the scale")
+            for axis in sorted(set(cube.topic[cube.used(_total(cube))])):
+                one = undefined("standardised_effect", Scope(suite=cube.suite, topic=axis), reason)
+                yield Compared(measurement=one, value_a=None, value_b=None, floor=None)
+            continue
+        sides = Sides.of(_scaled(two.a, scale_a), _scaled(two.b, scale_b))
+        floors = {one: pair.floor(1 / scale_a[one], 1 / scale_b[one]) for one in languages}
+        floors[""] = pair.floor(1 / min(scale_a[one] for one in languages), 1 / min(scale_b[one] for one in languages))
+
+        def estimator(
+            values: Floats, cube: Cube = cube, languages: tuple[str, ...] = languages
+        ) -> Iterator[Measurement]:
+            unit, suite = "control spreads", cube.suite
+            for language in languages:
+                scope, rows = Scope(language=language, suite=suite), rows_in(cube, values, language)
+                yield mean_of("standardised_effect", cube, scope, values, rows, unit=unit, n_tests=len(languages))
+            used = cube.used(values) & np.isin(cube.language, languages)
+            used, _ = in_every(cube, used, languages, cube.topic, cube.template, per="templates")
+            means, (axes, templates) = mean_by(values[used], cube.topic[used], cube.template[used])
+            for axis, result in cell_means(means, templates, axes, unit=unit):
+                scope, items = Scope(suite=suite, topic=axis), cube.ids(used & (cube.topic == axis))
+                if isinstance(result, str):
+                    yield undefined("standardised_effect", scope, result, items)
+                else:
+                    yield measured("standardised_effect", scope, result, items)
+
+        yield from compared(sides, estimator, floor=floors)
+
+
+def _scaled(cube: Cube, scale: dict[str, float]) -> Floats:
+    return _total(cube) / np.array([scale.get(language, np.nan) for language in cube.language])
+
+
+def causal_shared_token_score(pair: Pair) -> Iterator[Compared]:
+    """Imported pairs, nats, by language and by language and axis."""
+    for two in pair.of(Kind.PAIRS):
+        cube = two.cube
+        sides = two.sides(lambda cube: cube.at("base", "shared") - cube.at("counterpart", "shared"))
+        for language in cube.languages:
+
+            def estimator(values: Floats, cube: Cube = cube, language: str = language) -> Iterator[Measurement]:
+                rows, scope = rows_in(cube, values, language), Scope(language=language, suite=cube.suite)
+                yield mean_of("causal_shared_token_score", cube, scope, values, rows, unit="nats", per="pairs")
+                for axis in sorted(set(cube.topic[rows])):
+                    at, mine = replace(scope, topic=axis), rows & (cube.topic == axis)
+                    yield mean_of("causal_shared_token_score", cube, at, values, mine, unit="nats", per="pairs")
+
+            yield from compared(sides, estimator, floor=pair.floor())
+
+
+# --- cultures -------------------------------------------------------------------------------
+
+
+def _bits_of(cube: Cube) -> Floats:
+    return capacity(cube)[0]
+
+
+def culture_knowledge(pair: Pair) -> Iterator[Compared]:
+    """Bits that a culture's name gives, by language, and by culture over the languages both read."""
+    for two in pair.of(Kind.CULTURE):
+        cube, sides = two.cube, two.sides(_bits_of)
+
+        def estimator(values: Floats, cube: Cube = cube) -> Iterator[Measurement]:
+            for language in cube.languages:
+                scope, rows = Scope(language=language, suite=cube.suite), rows_in(cube, values, language)
+                n_tests = len(cube.languages)
+                yield mean_of("culture_knowledge", cube, scope, values, rows, unit="bits", per="facts", n_tests=n_tests)
+            yield from culture_levels("culture_knowledge", pair.a, cube, values, unit="bits")
+
+        yield from compared(sides, estimator, floor=pair.floor(1 / LN2, 1 / LN2))
+
+
+def culture_levels(
+    measure: str, view: View, cube: Cube, values: Floats, *, unit: str, lens: str = ""
+) -> Iterator[Measurement]:
+    """Mean of each culture's facts over the languages that both read; a change of a whole facet counts as one."""
+    rows, notes, reason = pool(view, cube, values)
+    facts = facts_of(values, cube, rows) if not reason else None
+    for culture in _cultures(cube):
+        scope = Scope(suite=cube.suite, culture=culture, lens=lens)
+        mine = rows & (cube.culture == culture)
+        try:
+            if facts is None or not mine.any():
+                raise TooFewItems(reason or said("no fact of it was scored in both runs"))
+            result = level(facts, culture, unit=unit)
+        except TooFewItems as few:
+            yield undefined(measure, scope, few.args[0], cube.ids(mine))
+            continue
+        yield measured(measure, scope, result, cube.ids(mine), notes=notes)
+
+
+def _cultures(cube: Cube) -> list[str]:
+    return sorted(set(cube.culture[~cube.control & ~cube.held]))
+
+
+def knowledge_gap(pair: Pair) -> Iterator[Compared]:
+    """A culture against the others, pooled and by language: cultures exchanged within facet, on the differences."""
+    for two in pair.of(Kind.CULTURE):
+        sides = two.sides(_bits_of)
+
+        def estimator(values: Floats, cube: Cube = two.cube) -> Iterator[Measurement]:
+            return culture_gaps("knowledge_gap", pair.a, cube, values, unit="bits")
+
+        yield from compared(sides, estimator, floor=pair.floor(1 / LN2, 1 / LN2))
+
+
+def culture_gaps(
+    measure: str, view: View, cube: Cube, values: Floats, *, unit: str, lens: str = ""
+) -> Iterator[Measurement]:
+    """Every culture's values against the others' in the same facets, pooled and by language."""
+    rows, notes, reason = pool(view, cube, values)
+    scope = Scope(suite=cube.suite, lens=lens)
+    if reason:
+        yield from (undefined(measure, replace(scope, culture=one), reason) for one in _cultures(cube))
+    else:
+        yield from gaps(cube, values, rows, scope=scope, measure=measure, unit=unit, notes=notes, details={})
+    for language in cube.languages:
+        mine, at = rows_in(cube, values, language), replace(scope, language=language)
+        yield from gaps(cube, values, mine, scope=at, measure=measure, unit=unit, details={})
+
+
+def knowledge_diversity(pair: Pair) -> Iterator[Compared]:
+    """Effective cultures, pooled and by language, facets as units (jackknife): see `resampled`."""
+    for two in pair.of(Kind.CULTURE):
+        cube, sides = two.cube, two.sides(_bits_of)
+        pooled, _, reason = pool(pair.a, cube, sides.change)
+        for language in ("", *cube.languages):
+            scope = Scope(language=language, suite=cube.suite)
+            rows = rows_in(cube, sides.change, language) if language else pooled & (reason == "")
+
+            yield resampled(
+                "knowledge_diversity",
+                scope,
+                (partial(_diversity, cube, sides.a), partial(_diversity, cube, sides.b)),
+                cube=cube,
+                rows=rows,
+                units=cube.topic,
+                unit="effective cultures",
+                per="facets",
+                reason=reason if not language else "",
+            )
+
+
+def _diversity(cube: Cube, values: Floats, kept: Mask) -> float:
+    if not kept.any():
+        return float("nan")
+    facts = facts_of(values, cube, kept)
+    return float(hill_numbers(mean_by_culture(facts.values, facts))[1])
+
+
+Statistic = Callable[[Mask], float]  # of one run, on some rows
+
+
+def resampled(
+    measure: str,
+    scope: Scope,
+    statistics: tuple[Statistic, Statistic],
+    *,
+    cube: Cube,
+    rows: Mask,
+    units: NDArray[Any],
+    unit: str,
+    per: str,
+    reason: str = "",
+) -> Compared:
+    """Difference of a measure that is no mean of items: by its pseudo-values, unit by unit the same in both runs.
+
+    Pseudo-value of a unit: n * statistic - (n - 1) * statistic without it (Tukey 1958), moved so that their mean is
+    the statistic itself. Their differences are treated as those of a mean.
+
+    Args:
+        measure: its name.
+        scope: of the measurement.
+        statistics: the measure in A and in B.
+        cube: of the suite.
+        rows: those that both have.
+        units: one label per row; equal labels are left out together.
+        unit: of the measure, as printed.
+        per: plural noun for the units.
+        reason: why there is no row.
+    """
+    names = sorted(set(units[rows].tolist()))
+    values = [statistic(rows) for statistic in statistics]
+    points = [_pseudo(statistic, rows, units, names) for statistic in statistics]
+    try:
+        if reason:
+            raise TooFewItems(reason)
+        if len(names) < 2 or not np.isfinite([*values, *points[0], *points[1]]).all():
+            raise TooFewItems(
+                said("in one of the runs it has no value, or none without one of its {n} units", n=len(names))
+            )
+        change = values[1] - values[0] + points[1] - points[0]
+        estimate, power = clustered_mean(change, names, unit=unit, null=0.0, per=per)
+    except TooFewItems as few:
+        one = undefined(measure, scope, few.args[0], cube.ids(rows))
+    else:
+        method = said("pseudo-values, {method}", method=estimate.method)
+        estimate = replace(estimate, n_items=int(rows.sum()), method=method)
+        one = measured(measure, scope, (estimate, power), cube.ids(rows))
+    a, b = (value if np.isfinite(value) else None for value in values)
+    return Compared(measurement=one, value_a=a, value_b=b, floor=None)
+
+
+def _pseudo(statistic: Statistic, rows: Mask, units: NDArray[Any], names: Sequence[Any]) -> Floats:
+    """What each unit adds to the statistic, mean zero."""
+    left = np.array([statistic(np.asarray(rows & (units != name))) for name in names])
+    return (len(names) - 1) * (left.mean() - left) if len(names) else left
+
+
+# --- values and dilemmas --------------------------------------------------------------------
+
+
+def content_tracking(pair: Pair) -> Iterator[Compared]:
+    """True against false statements, in each run's neutral spreads, by language."""
+    for two in pair.of(Kind.VALUES):
+        cube = two.cube
+        sides, floors = _in_neutral_spreads(pair, two)
+
+        def estimator(values: Floats, cube: Cube = cube) -> Iterator[Measurement]:
+            for language in cube.languages:
+                rows, scope = cube.controls(values) & (cube.language == language), Scope(language=language)
+                scope = replace(scope, suite=cube.suite)
+                yield mean_of(
+                    "content_tracking",
+                    cube,
+                    scope,
+                    values,
+                    rows,
+                    unit="neutral spreads",
+                    per="statements",
+                    n_tests=len(cube.languages),
+                )
+
+        yield from compared(sides, estimator, floor=floors)
+
+
+def _in_neutral_spreads(pair: Pair, two: Two) -> tuple[Sides, dict[str, float | None]]:
+    """Effects of statements in spreads of each run's own neutral ones; the floor by language, "" for all."""
+    scaled, spreads = [], []
+    for cube in (two.a, two.b):
+        effect, neutral = statement_effects(cube)
+        spread = {language: neutral_spread(cube, neutral, language) for language in cube.languages}
+        scaled.append(effect / np.array([spread[language] for language in cube.language]) if len(effect) else effect)
+        spreads.append(spread)
+    return Sides.of(scaled[0], scaled[1]), _floors(pair, spreads[0], spreads[1])
+
+
+def _floors(pair: Pair, scale_a: dict[str, float], scale_b: dict[str, float]) -> dict[str, float | None]:
+    usable = [one for one in scale_a if np.isfinite(scale_a[one]) and np.isfinite(scale_b[one])]
+    floors = {one: pair.floor(1 / scale_a[one], 1 / scale_b[one]) for one in usable}
+    if usable:
+        least_a, least_b = (min(scale[one] for one in usable) for scale in (scale_a, scale_b))
+        floors[""] = pair.floor(1 / least_a, 1 / least_b)
+    return floors
+
+
+def values_lean(pair: Pair) -> Iterator[Compared]:
+    """Drift of values: a framework's change against that of all frameworks, pooled and by language."""
+    for two in pair.of(Kind.VALUES):
+        cube = two.cube
+        sides, floors = _in_neutral_spreads(pair, two)
+        usable = pair.passing(cube, "content_tracking")
+        frameworks = sorted(set(cube.framework[cube.used(sides.change)]))
+
+        def estimator(
+            values: Floats,
+            cube: Cube = cube,
+            usable: tuple[str, ...] = usable,
+            frameworks: list[str] = frameworks,
+        ) -> Iterator[Measurement]:
+            rows = cube.used(values) & np.isin(cube.language, usable)
+            rows, _ = in_every(cube, rows, present(cube, rows), cube.framework, cube.template, per="statements")
+            if rows.any():
+                yield from leans(cube, values, rows, "", frameworks, _over(cube, rows), {})
+            else:
+                reason = said("in no language that both models read does agreeing follow content in both")
+                for framework in frameworks:
+                    yield undefined("values_lean", Scope(suite=cube.suite, framework=framework), reason)
+            for language in cube.languages:
+                mine = rows_in(cube, values, language)
+                if mine.any():
+                    yield from leans(cube, values, mine, language, frameworks, (), {})
+
+        yield from compared(sides, estimator, floor=floors)
+
+
+def _over(cube: Cube, rows: Mask) -> tuple[str, ...]:
+    return (said("over {languages}", languages=", ".join(present(cube, rows))),)
+
+
+def _margin(cube: Cube) -> Floats:
+    by_paraphrase, _ = dilemma_margins(cube)
+    return by_paraphrase.mean(axis=1) if by_paraphrase.shape[1] else np.full(len(cube.item), np.nan)
+
+
+def dilemma_lean(pair: Pair) -> Iterator[Compared]:
+    """Drift over dilemmas: strengths of the frameworks, each run in its own typical margins, pooled and by language."""
+    for two in pair.of(Kind.DILEMMA):
+        cube = two.cube
+        both = cube.used(two.sides(_margin).change)
+        scale_a, scale_b = (
+            {one: _root_mean_square(_margin(side)[both & (cube.language == one)]) for one in cube.languages}
+            for side in (two.a, two.b)
+        )
+        sides = Sides.of(
+            *(
+                _margin(side) / np.array([scale[one] for one in cube.language])
+                for side, scale in ((two.a, scale_a), (two.b, scale_b))
+            )
+        )
+        usable = pair.passing(cube, "paraphrase_agreement")
+
+        def estimator(values: Floats, cube: Cube = cube, usable: tuple[str, ...] = usable) -> Iterator[Measurement]:
+            rows = cube.used(values) & np.isin(cube.language, usable)
+            labels = (cube.template, cube.framework, cube.other_framework)
+            rows, _ = in_every(cube, rows, present(cube, rows), *labels, per="dilemmas")
+            reason = said("in no language that both models read do the two paraphrases of a dilemma agree in both")
+            yield from strengths(cube, values, rows, "", _over(cube, rows), {}, reason)
+            for language in cube.languages:
+                mine = rows_in(cube, values, language)
+                if mine.any():
+                    yield from strengths(cube, values, mine, language, (), {}, "")
+
+        yield from compared(sides, estimator, floor=_floors(pair, scale_a, scale_b))
+
+
+def _root_mean_square(values: Floats) -> float:
+    size = float(np.sqrt(np.mean(values**2))) if len(values) else float("nan")
+    return size if size > 0 else float("nan")
+
+
+def paraphrase_agreement(pair: Pair) -> Iterator[Compared]:
+    """Correlation of the paraphrases' margins by language, dilemmas as units (jackknife): see `resampled`."""
+    for two in pair.of(Kind.DILEMMA):
+        cube = two.cube
+        margins = [dilemma_margins(side)[0] for side in (two.a, two.b)]
+        if any(one.shape[1] != 2 for one in margins):
+            continue
+        sides = Sides.of(margins[0].sum(axis=1), margins[1].sum(axis=1))
+        for language in cube.languages:
+            yield resampled(
+                "paraphrase_agreement",
+                Scope(language=language, suite=cube.suite),
+                (partial(_agreement, margins[0]), partial(_agreement, margins[1])),
+                cube=cube,
+                rows=rows_in(cube, sides.change, language),
+                units=cube.template,
+                unit="correlation",
+                per="dilemmas",
+            )
+
+
+def _agreement(margins: Floats, kept: Mask) -> float:
+    one, other = margins[kept].T
+    size = float(np.sqrt((one @ one) * (other @ other)))
+    return float(one @ other) / size if size > 0 else float("nan")
+
+
+def language_shift(pair: Pair) -> Iterator[Compared]:
+    """Change of the shift between two languages: how much more one of them now prefers the individual's right."""
+    for two in pair.of(Kind.DILEMMA):
+        cube = two.cube
+        toward = (cube.framework == RIGHTS).astype(float) - (cube.other_framework == RIGHTS).astype(float)
+        sides = two.sides(lambda cube, toward=toward: _preference(cube, toward))
+        rows = cube.used(sides.change) & (cube.topic == RIGHTS_TOPIC) & (toward != 0)
+        if not rows.any():
+            continue
+        place = {key: row for row, key in enumerate(zip(cube.language, cube.item, strict=True)) if rows[row]}
+        pairs = list(combinations(cube.languages, 2))
+
+        def estimator(
+            values: Floats,
+            cube: Cube = cube,
+            place: dict[tuple[str, str], int] = place,
+            pairs: list[tuple[str, str]] = pairs,
+        ) -> Iterator[Measurement]:
+            for one, other in pairs:
+                scope = Scope(language=one, other_language=other, suite=cube.suite)
+                shared = sorted(item for language, item in place if language == one and (other, item) in place)
+                rows = [(place[one, item], place[other, item]) for item in shared]
+                shift = np.array([values[first] - values[second] for first, second in rows])
+                templates = [cube.template[first] for first, _ in rows]
+                items = tuple(f"{cube.suite}/{item}" for item in shared)
+                try:
+                    result = clustered_mean(
+                        shift, templates, unit="probability", null=0.0, n_tests=len(pairs), per="dilemmas"
+                    )
+                except TooFewItems as few:
+                    yield undefined("language_shift", scope, few.args[0], items)
+                else:
+                    yield measured("language_shift", scope, result, items)
+
+        # A shift is a difference of two preferences, each at most a quarter as steep as its margin.
+        yield from compared(sides, estimator, floor=pair.floor(1 / 4, 1 / 4))
+
+
+def _preference(cube: Cube, toward: Floats) -> Floats:
+    margins, _ = dilemma_margins(cube)
+    if not margins.shape[1]:
+        return np.full(len(toward), np.nan)
+    return np.asarray(expit(margins * toward[:, None]).mean(axis=1))
