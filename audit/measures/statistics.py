@@ -125,8 +125,20 @@ def studentised_interval(values: Floats, *, level: float = LEVEL) -> tuple[float
     variances = np.maximum(counts @ centred**2 / n - means**2, 0) * n / (n - 1)
     usable = variances > 1e-12 * error**2
     ratios = means[usable] / np.sqrt(variances[usable] / n)
-    upper, lower = np.quantile(ratios, [(1 + level) / 2, (1 - level) / 2])
-    return mean - float(upper) * error, mean - float(lower) * error
+    lower, upper = _tails(ratios, level)
+    return mean - upper * error, mean - lower * error
+
+
+def _tails(values: Floats, level: float) -> tuple[float, float]:
+    """Quantiles that leave (1 - level) / 2 on either side; those of the negated values are exactly these, negated."""
+    place = (len(values) - 1) * (1 - level) / 2
+    below, share = int(place), place - int(place)
+
+    def lower(ordered: Floats) -> float:
+        return float(ordered[below] + share * (ordered[below + 1] - ordered[below]))
+
+    ordered = np.sort(values)
+    return lower(ordered), -lower(-ordered[::-1])
 
 
 @functools.lru_cache(maxsize=256)
