@@ -51,7 +51,7 @@ def mean_of(
     try:
         result = clustered_mean(values[rows], labels[rows], unit=unit, null=0.0, n_tests=n_tests, per=per)
     except TooFewItems as few:
-        return undefined(measure, scope, few.args[0], cube.ids(rows))
+        return undefined(measure, scope, few.reason, cube.ids(rows))
     return measured(measure, scope, result, cube.ids(rows))
 
 
@@ -270,7 +270,7 @@ def culture_levels(
                 raise TooFewItems(reason or said("no fact of it was scored in both runs"))
             result = level(facts, culture, unit=unit)
         except TooFewItems as few:
-            yield undefined(measure, scope, few.args[0], cube.ids(mine))
+            yield undefined(measure, scope, few.reason, cube.ids(mine))
             continue
         yield measured(measure, scope, result, cube.ids(mine), notes=notes)
 
@@ -378,7 +378,7 @@ def resampled(
         change = values[1] - values[0] + points[1] - points[0]
         estimate, power = clustered_mean(change, names, unit=unit, null=0.0, per=per)
     except TooFewItems as few:
-        one = undefined(measure, scope, few.args[0], cube.ids(rows))
+        one = undefined(measure, scope, few.reason, cube.ids(rows))
     else:
         method = said("pseudo-values, {method}", method=estimate.method)
         estimate = replace(estimate, n_items=int(rows.sum()), method=method)
@@ -572,7 +572,7 @@ def language_shift(pair: Pair) -> Iterator[Compared]:
                         shift, templates, unit="probability", null=0.0, n_tests=len(pairs), per="dilemmas"
                     )
                 except TooFewItems as few:
-                    yield undefined("language_shift", scope, few.args[0], items)
+                    yield undefined("language_shift", scope, few.reason, items)
                 else:
                     yield measured("language_shift", scope, result, items)
 

@@ -163,7 +163,7 @@ def _activation(pair: Pair, cube: Cube, texts: _Texts) -> Iterator[Compared]:
             try:
                 result = clustered_mean(values[rows], texts.facet[rows], unit="AUROC", null=0.0, per="facets")
             except TooFewItems as few:
-                yield undefined("context_activation", scope, few.args[0])
+                yield undefined("context_activation", scope, few.reason)
             else:
                 yield measured("context_activation", scope, result, ())
             yield from _by_culture(cube, texts, values, rows, scope)
@@ -195,7 +195,7 @@ def _by_culture(
                 borrowed_from="cultures",
             )
         except TooFewItems as few:
-            yield undefined("context_activation", at, few.args[0])
+            yield undefined("context_activation", at, few.reason)
         else:
             yield measured("context_activation", at, result, ())
 
@@ -241,7 +241,7 @@ def _framework_levels(pair: Pair, measure: str, *, named: bool) -> Iterator[Comp
                 try:
                     result = clustered_mean(values[rows], of.template[rows], unit=unit, null=0.0, per=of.per)
                 except TooFewItems as few:
-                    yield undefined(measure, scope, few.args[0], of.ids(rows))
+                    yield undefined(measure, scope, few.reason, of.ids(rows))
                 else:
                     yield measured(measure, scope, result, of.ids(rows))
             rows, notes, reason = pooled(pair.a, of)
@@ -256,7 +256,7 @@ def _framework_levels(pair: Pair, measure: str, *, named: bool) -> Iterator[Comp
                         raise TooFewItems(reason or NOT_READ)
                     result = level(of, groups, framework)
                 except TooFewItems as few:
-                    yield undefined(measure, scope, few.args[0], of.ids(mine))
+                    yield undefined(measure, scope, few.reason, of.ids(mine))
                 else:
                     yield measured(measure, scope, result, of.ids(mine), notes=notes)
 

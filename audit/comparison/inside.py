@@ -96,7 +96,7 @@ def _share(
         result, power = clustered_mean(other.points - one.points, names, unit="share", null=0.0)
     except TooFewItems as few:
         return Compared(
-            measurement=undefined(measure, scope, few.args[0], items), value_a=None, value_b=None, floor=None
+            measurement=undefined(measure, scope, few.reason, items), value_a=None, value_b=None, floor=None
         )
     result = replace(result, n_items=int(rows.sum()))
     floor = pair.floor(*(1 / float(np.abs(inside.total[rows]).mean()) for inside in both))
@@ -334,7 +334,7 @@ def carried_likeness(view: View, b: Inside, scope: Scope, effect: Floats, *, not
     try:
         share = judged_share(view, b, b.real(scope.language) & np.isfinite(effect), effect, None)
     except TooFewItems as few:
-        return Likeness(what=TRANSFER, scope=scope, result=Undefined(reason=few.args[0]))
+        return Likeness(what=TRANSFER, scope=scope, result=Undefined(reason=few.reason))
     return Likeness(what=TRANSFER, scope=scope, result=share.estimate, notes=(note,))
 
 
