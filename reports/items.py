@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,19 +23,24 @@ from audit.measures.judgement import (
 from audit.measures.stereotype import effects
 from audit.measures.view import Cube, Floats, View
 from audit.records import Estimate, Evidence, Finding, Measurement
-from reports.typesetting.bidi import LRI, PDI, isolated
+from audit.wording import N_, _, ngettext
+from reports.typesetting.bidi import FSI, PDI, isolated
 from reports.words import number
 
-UNITS = {
-    "stereotype_effect": "nats, effect of the group on the answer",
-    "standardised_effect": "nats, effect of the group on the answer",
-    "causal_shared_token_score": "nats, base against counterpart on the shared words",
-    "culture_knowledge": "bits by which the culture's own name favours its answer",
-    "knowledge_gap": "bits by which the culture's own name favours its answer",
-    "values_lean": "neutral spreads more agreement than the frameworks get on average",
-    "dilemma_lean": "nats toward the framework's option",
-    "language_shift": "probability of the individual-rights option, difference between the languages",
+AMOUNTS = {  # what the number of a single item is, for the measures that have one
+    # i18n: this and the next: the number x of one item, under its id
+    "stereotype_effect": N_("{x} nats, effect of the group on the answer"),
+    "standardised_effect": N_("{x} nats, effect of the group on the answer"),
+    "causal_shared_token_score": N_("{x} nats, base against counterpart on the shared words"),
+    "culture_knowledge": N_("{x} bits by which the culture's own name favours its answer"),
+    "knowledge_gap": N_("{x} bits by which the culture's own name favours its answer"),
+    "values_lean": N_("{x} neutral spreads more agreement than the frameworks get on average"),
+    "dilemma_lean": N_("{x} nats toward the framework's option"),
+    "language_shift": N_("{x} probability of the individual-rights option, difference between the languages"),
 }
+IN_NATS = ("stereotype_effect", "standardised_effect", "causal_shared_token_score", "dilemma_lean")
+# i18n: the sides of an item, after the name of a language, as in "Swahili, base"
+SIDES = {"base": N_("base"), "counterpart": N_("counterpart"), "endorse": N_("endorse"), "reject": N_("reject")}
 SHARED_SCALE = ("culture_knowledge", "knowledge_gap")  # bits: the measure itself averages a fact over the languages
 
 
@@ -85,7 +89,7 @@ class Effects:
 
     def _of_cube(self, cube: Cube, measurement: Measurement, wanted: set[str]) -> list[Shown]:
         scope, measure = measurement.scope, measurement.measure
-        if measure not in UNITS:
+        if measure not in AMOUNTS:
             return [Shown(suite=cube.suite, item=i, amount="") for i in sorted(wanted & set(cube.item[~cube.held]))]
         values = _values(cube, measurement)
         usable = cube.used(values)
@@ -96,18 +100,18 @@ class Effects:
         sign = _direction(measurement)
         if scope.other_language:
             both = {i: v[scope.language] - v[scope.other_language] for i, v in found.items() if len(v) == 2}
-            return _by_number(cube.suite, both, sign, UNITS[measure])
+            return _by_number(cube.suite, both, sign, measure)
         if scope.language:
-            return _by_number(cube.suite, {i: v[scope.language] for i, v in found.items()}, sign, UNITS[measure])
+            return _by_number(cube.suite, {i: v[scope.language] for i, v in found.items()}, sign, measure)
         if measure in SHARED_SCALE:
             means = {i: float(np.mean(list(v.values()))) for i, v in found.items()}
-            return _by_number(cube.suite, means, sign, f"{UNITS[measure]}, mean over {_languages(asked)}")
+            return _by_number(cube.suite, means, sign, measure, over=len(asked))
         return _by_share(cube.suite, found, sign, floor=self._floor(measure))
 
     def _floor(self, measure: str) -> float:
         """What an item must exceed to point anywhere; known for nats only."""
         floor = self.view.evidence.manifest.noise_floor
-        return floor.value if floor is not None and UNITS[measure].startswith("nats") else 0.0
+        return floor.value if floor is not None and measure in IN_NATS else 0.0
 
 
 def _values(cube: Cube, measurement: Measurement) -> Floats:
@@ -124,7 +128,7 @@ def _values(cube: Cube, measurement: Measurement) -> Floats:
         spreads = {language: neutral_spread(cube, neutral, language) for language in cube.languages}
         scaled = effect / np.array([spreads[language] for language in cube.language], dtype=float)
         return np.asarray(scaled - measurement.details.get("mean_of_all", float("nan")))
-    margins, _ = dilemma_margins(cube)
+    margins, _positions = dilemma_margins(cube)
     named = scope.framework or RIGHTS
     toward = (cube.framework == named).astype(float) - (cube.other_framework == named).astype(float)
     toward[toward == 0] = np.nan
@@ -137,9 +141,17 @@ def _direction(measurement: Measurement) -> float:
     return -1.0 if isinstance(result, Estimate) and result.value < (result.null or 0.0) else 1.0
 
 
-def _by_number(suite: str, values: dict[str, float], sign: float, unit: str) -> list[Shown]:
+def _by_number(suite: str, values: dict[str, float], sign: float, measure: str, *, over: int = 0) -> list[Shown]:
     ordered = sorted(values.items(), key=lambda entry: (-sign * entry[1], entry[0]))
-    return [Shown(suite=suite, item=item, amount=f"{number(value, decimals=2)} {unit}") for item, value in ordered]
+    return [Shown(suite=suite, item=item, amount=_amount(value, measure, over=over)) for item, value in ordered]
+
+
+def _amount(value: float, measure: str, *, over: int) -> str:
+    """An item's number in words; `over` is how many languages it is a mean of, 0 where it is of one."""
+    amount = _(AMOUNTS[measure], x=number(value, decimals=2))
+    if not over:
+        return amount
+    return ngettext("{amount}, mean over {n} language", "{amount}, mean over {n} languages", over, amount=amount)
 
 
 def _by_share(suite: str, values: dict[str, dict[str, float]], sign: float, *, floor: float) -> list[Shown]:
@@ -149,15 +161,15 @@ def _by_share(suite: str, values: dict[str, dict[str, float]], sign: float, *, f
         Shown(
             suite=suite,
             item=item,
-            amount=f"points the finding's way in {along[item]} of {_languages(values[item])}",
+            amount=ngettext(
+                "points the finding's way in {along} of {n} language",
+                "points the finding's way in {along} of {n} languages",
+                len(values[item]),
+                along=int(along[item]),
+            ),
         )
         for item in ordered
     ]
-
-
-def _languages(codes: Iterable[str]) -> str:
-    n = len(set(codes))
-    return f"{n} language" if n == 1 else f"{n} languages"
 
 
 @dataclass(frozen=True)
@@ -180,7 +192,7 @@ class Wordings:
         raw = self.texts.get((suite, item, language), "")
         asks = _asks(raw)
         shown = [a for a in asks if not str(a["context"]).startswith("neutral")] or list(asks)
-        return tuple((_context_word(str(a["context"])), _sentence(a, culture=culture)) for a in _two(shown)) or None
+        return tuple((_side(str(a["context"])), _sentence(a, culture=culture)) for a in _two(shown)) or None
 
 
 @functools.lru_cache(maxsize=1024)
@@ -191,14 +203,15 @@ def _asks(raw: str) -> tuple[dict[str, object], ...]:
 def _two(asks: list[dict[str, object]]) -> list[dict[str, object]]:
     """The first ask, and the first of another side of the design ("endorse/1" and "reject/1")."""
     first = asks[:1]
-    sides = {"base", "counterpart", "endorse", "reject"}
     head = str(first[0]["context"]).split("/")[0] if first else ""
-    other = [a for a in asks if (side := str(a["context"]).split("/")[0]) != head and side in sides]
+    other = [a for a in asks if (side := str(a["context"]).split("/")[0]) != head and side in SIDES]
     return first + other[:1]
 
 
-def _context_word(context: str) -> str:
-    return context.split("/")[0] if context.split("/")[0] in ("base", "counterpart", "endorse", "reject") else ""
+def _side(context: str) -> str:
+    """The side of the design that a prompt is of, one of SIDES; "" for others."""
+    side = context.split("/")[0]
+    return side if side in SIDES else ""
 
 
 def _sentence(ask: dict[str, object], *, culture: str) -> str:
@@ -207,5 +220,5 @@ def _sentence(ask: dict[str, object], *, culture: str) -> str:
     own = {culture: answers[culture]} if culture in answers else answers
     shown = [" / ".join(isolated(str(word).strip()) for word in words) for words in list(own.values())[:2]]
     rest = len(answers) - len(shown)
-    more = f" {LRI}(and {rest} other answers){PDI}" if rest > 0 else ""
-    return f"{ask['prompt']} [ {' | '.join(shown)} ]{more}"
+    more = ngettext("(and {n} other answer)", "(and {n} other answers)", rest) if rest > 0 else ""
+    return f"{ask['prompt']} [ {' | '.join(shown)} ]" + (f" {FSI}{more}{PDI}" if more else "")
