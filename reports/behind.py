@@ -6,7 +6,7 @@ from audit.records import Estimate, Finding, Verdict
 from audit.wording import _, language, name_of, ngettext, spoken
 from reports.blocks import Block, Bullets, Facts, Group, Heading, Quote, Text
 from reports.case import APPENDIX, Case, surest_first, title_of
-from reports.items import Effects, Wordings
+from reports.items import SIDES, Effects, Wordings
 from reports.words import amount, decimals_for, in_row, interval, level_of, number, p_value, together
 
 MOST_EVIDENCE = 25  # findings with their items; the rest is in findings.json
@@ -59,8 +59,8 @@ def _finding_blocks(case: Case, finding: Finding, *, n: int, effects: Effects, w
     ]
     if finding.caveats:
         first.append(Bullets(items=tuple(map(spoken, finding.caveats))))
-    quotes = _quotes(case, finding, effects=effects, wordings=wordings)
-    return [Group(blocks=(*first, *quotes[:1])), *(Group(blocks=(quote,)) for quote in quotes[1:])]
+    shown = quotes(case, finding, effects=effects, wordings=wordings)
+    return [Group(blocks=(*first, *shown[:1])), *(Group(blocks=(quote,)) for quote in shown[1:])]
 
 
 def _finding_facts(finding: Finding) -> tuple[tuple[str, str], ...]:
@@ -68,19 +68,28 @@ def _finding_facts(finding: Finding) -> tuple[tuple[str, str], ...]:
     # i18n: before the id of a finding
     rows = [(_("Finding"), finding.id)]
     if isinstance(result, Estimate):
-        decimals = decimals_for([result])
-        shown = _(
-            # i18n: as in "0.31 nats, 95 % interval 0.12 to 0.48"
-            "{amount}, {level} interval {bounds}",
-            amount=amount(number(result.value, decimals=decimals), result.unit),
-            level=level_of(result),
-            bounds=interval(result, decimals=decimals),
-        )
-        rows += [(_("Estimate"), shown), (_("Rests on"), _rests_on(result)), (_("Test"), _test(finding))]
+        rows += [
+            (_("Estimate"), amount_of(result)),
+            (_("Rests on"), independent(result)),
+            (_("Test"), test_of(finding)),
+        ]
     return tuple(rows)
 
 
-def _test(finding: Finding) -> str:
+def amount_of(result: Estimate) -> str:
+    """An estimate with its unit and its interval."""
+    decimals = decimals_for([result])
+    return _(
+        # i18n: as in "0.31 nats, 95 % interval 0.12 to 0.48"
+        "{amount}, {level} interval {bounds}",
+        amount=amount(number(result.value, decimals=decimals), result.unit),
+        level=level_of(result),
+        bounds=interval(result, decimals=decimals),
+    )
+
+
+def test_of(finding: Finding) -> str:
+    """Its p value, and the family that it is corrected for."""
     p, n = p_value(finding.p_adjusted), finding.family_size
     if finding.confirmatory:
         return ngettext(
@@ -91,23 +100,27 @@ def _test(finding: Finding) -> str:
     )
 
 
-def _rests_on(result: Estimate) -> str:
+def independent(result: Estimate) -> str:
+    """How many independent items an estimate rests on."""
     if result.n_items == result.n_clusters:
         return ngettext("{n} independent item", "{n} independent items", result.n_clusters)
     return _("{n} independent items ({all} items in all)", n=result.n_clusters, all=result.n_items)
 
 
-def _quotes(case: Case, finding: Finding, *, effects: Effects, wordings: Wordings) -> list[Quote]:
+def quotes(
+    case: Case, finding: Finding, *, effects: Effects, wordings: Wordings, most: int = MOST_ITEMS
+) -> list[Quote]:
+    """The items that carry a finding furthest, each in its languages with the English item as a gloss."""
     scope = finding.measurement.scope
     codes = tuple(code for code in (scope.language, scope.other_language) if code)
-    quotes = []
-    for shown in effects.largest(finding, most=MOST_ITEMS):
+    found = []
+    for shown in effects.largest(finding, most=most):
         where = _against(codes)
         title = " · ".join(word for word in (f"{shown.suite}/{shown.item}", where, shown.amount) if word)
         told = _quote_lines(case, shown.suite, shown.item, codes, wordings=wordings)
-        lines, languages = tuple((name, words) for name, words, _ in told), tuple(code for *_, code in told)
-        quotes.append(Quote(title=title, lines=lines, languages=languages))
-    return quotes
+        lines, languages = tuple((name, words) for name, words, _code in told), tuple(code for *_, code in told)
+        found.append(Quote(title=title, lines=lines, languages=languages))
+    return found
 
 
 def _against(codes: tuple[str, ...]) -> str:
@@ -132,8 +145,8 @@ def _quote_lines(
         name = name_of(code)
         if asked is None:
             lines.append((name, _("no wording of this item in this run."), language()))
-        elif all(case.can_draw(words) for _, words in asked):
-            lines += [(in_row(one for one in (name, side) if one), words, code) for side, words in asked]
+        elif all(case.can_draw(words) for _side, words in asked):
+            lines += [(in_row([name, _(SIDES[side])] if side else [name]), words, code) for side, words in asked]
         else:
             where = _("original wording, in a script without a face here: see the items file.")
             lines.append((name, where, language()))

@@ -125,7 +125,7 @@ class Marked:
 class Group:
     """Blocks that stay together where a page allows."""
 
-    blocks: tuple[Heading | Text | Bullets | Facts | Quote, ...]
+    blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

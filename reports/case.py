@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from audit.measures import INSTRUMENT
 from audit.records import Estimate, Evidence, Finding, Judgements, SuiteRecord, Verdict
 from audit.wording import N_, _
-from reports.words import all_labels, listed, measure_name, named, scope_fields, scope_word, verdict_name
+from reports.words import (
+    all_labels,
+    listed,
+    measure_name,
+    named,
+    scope_fields,
+    scope_word,
+    target_name,
+    verdict_name,
+)
 
 STRENGTH = tuple(Verdict)  # evidence first
 SHORT_ID = 8  # characters of an id in a table, where they tell the ids of the run apart
@@ -60,6 +69,10 @@ class Case:
         scope = finding.measurement.scope
         names = [name for name in scope_fields(scope) if name != "suite"]
         return " · ".join(scope_word(scope, name, labels=self.labels) for name in names)
+
+    def target(self, identifier: str) -> str:
+        """A topic, culture or framework, by the name that its suite gives it."""
+        return target_name(identifier, self.labels)
 
     def suites_of(self, finding: Finding) -> tuple[SuiteRecord, ...]:
         """The suites a finding rests on, by its scope or else by its items."""

@@ -9,14 +9,17 @@ from collections.abc import Callable, Collection
 
 from audit.records import Evidence, Finding, Judgements
 from reports.background import how_to_read, methods, what_they_do_not_mean
-from reports.behind import evidence_pages
 from reports.blocks import Document, Text
 from reports.by_measure import appendix, checks, measure_sections
 from reports.case import Case
 from reports.circuits import circuit_pages
 from reports.colophon import exclusions, licences, provenance, reproduction, run_manifest
+from reports.evidence_index import evidence_index
 from reports.features import feature_pages
-from reports.judgements import fitting, front_of_people, marked, people_pages
+from reports.finding_pages import Pages, finding_pages
+from reports.glossary import glossary
+from reports.judgements import Told, fitting, front_of_people, marked, people_pages
+from reports.not_tested import not_tested
 from reports.summary import front, summary
 
 # Details that a copy may leave out. What limits the findings is in every copy: checks, methods, what was not tested.
@@ -37,6 +40,7 @@ def report(
     spelled_out: Callable[[str], str],
     judgements: Judgements | None = None,
     without: Collection[str] = (),
+    signed_by: str = "",
 ) -> Document:
     """The whole report.
 
@@ -48,39 +52,41 @@ def report(
         spelled_out: names the characters of a text that the medium cannot show.
         judgements: what people say of the findings; None where nobody was asked.
         without: names of PARTS that this copy does not have; its front says so.
+        signed_by: who is to sign the file when it is complete; "" where nobody is named.
 
     Raises:
         RunError: the judgements are of another run.
     """
     judgements = fitting(evidence, judgements)
     case = Case(evidence, marked(findings, judgements), command, can_draw, spelled_out, judgements)
+    told = None if judgements is None else Told.of(case, judgements)
+    pages = Pages.of(case, told, with_items="items" not in without)
     model = evidence.manifest.model
     return Document(
         title=f"Audit of {model.name}",
         subtitle="Stereotypes, cultural knowledge and value frameworks, language by language",
         running=f"{model.name} · run {evidence.manifest.run_id}",
-        front=(*front(case), *front_of_people(case), *_left_out(without)),
+        front=(*front(case, signed_by=signed_by), *front_of_people(told), *_left_out(without)),
         blocks=(
             *summary(case),
             *how_to_read(),
-            *people_pages(case),
+            *finding_pages(pages),
+            *people_pages(told, pages=pages.ids),
             *checks(case),
             *measure_sections(case),
             *(circuit_pages(case) if "circuits" not in without else ()),
             *(feature_pages(case) if "features" not in without else ()),
-            *(
-                evidence_pages(case, confirmatory=True, title="The items behind the findings")
-                if "items" not in without
-                else ()
-            ),
             *what_they_do_not_mean(case),
+            *not_tested(case),
             *methods(case),
             *provenance(case),
             *exclusions(case),
             *run_manifest(case),
             *reproduction(case),
             *licences(case),
+            *glossary(case, without=without),
             *(appendix(case) if "appendix" not in without else ()),
+            *evidence_index(case, pages=pages.ids, without=without),
         ),
     )
 

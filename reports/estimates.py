@@ -116,7 +116,7 @@ def _plots(case: Case, measure: str, fields: tuple[str, ...], unit: str, members
         words = [scope_word(finding.measurement.scope, name, labels=case.labels) for name in fields]
         if len(suites) > 1:
             words.append(finding.measurement.scope.suite or _("all suites"))
-        value, low, high = _in_standard_errors(finding, estimate) if in_errors else _as_measured(estimate)
+        value, low, high = in_standard_errors(finding, estimate) if in_errors else _as_measured(estimate)
         dots.append(
             Dot(
                 panel=words[0] if split else "",
@@ -150,7 +150,7 @@ def _as_measured(estimate: Estimate) -> tuple[float, float, float]:
     return estimate.value, estimate.low, estimate.high
 
 
-def _in_standard_errors(finding: Finding, estimate: Estimate) -> tuple[float, float, float]:
+def in_standard_errors(finding: Finding, estimate: Estimate) -> tuple[float, float, float]:
     """Value and bounds as distances from the null in the estimate's own standard error.
 
     Where the measure gives no standard error, the one that a normal interval of the same width would have.

@@ -7,7 +7,7 @@ No section of a report without judgements. Everything here is read from `records
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -33,24 +33,23 @@ from audit.measures.people import (
 from audit.measures.severity import severity_association
 from audit.records import ContestRecord, Estimate, Evidence, Finding, Judgements, Undefined, Voice
 from audit.suites.languages import language_name
+from audit.wording import _, ngettext
 from reports import judgement_charts
-from reports.blocks import Block, Bullets, Column, Facts, Group, Heading, Picture, Quote, Table, Text
-from reports.case import Case
+from reports.blocks import Block, Bullets, Column, Columns, Facts, Group, Heading, Picture, Quote, Table, Text
+from reports.case import Case, title_of
 from reports.chart_tables import bar_counts
 from reports.circuit_charts import percent
 from reports.judgement_charts import Bars, Interval
 from reports.text import is_legible, isolated
 from reports.typesetting.bidi import LRI, PDI
 from reports.typesetting.breaks import graphemes
-from reports.words import humanised, interval, listed, number, p_value, scope_fields, scope_word
+from reports.words import humanised, in_row, in_series, interval, listed, number, p_value
 
 TITLE = "What people say"
 CONTESTED = "Contested: "
-MOST_IN_FULL = 12  # findings with picture and words; the others are rows of a table
+MOST_BARS = 8  # communities in the picture of one finding
 MOST_IN_TABLE = 150
 MOST_DISSENT = 60  # further findings whose dissent is quoted
-MOST_WORDS = 900  # characters of one comment
-MOST_QUOTED = 12  # people of one side of one finding
 STEPS = {
     "file": "filed",
     "admit": "admitted",
@@ -69,6 +68,17 @@ MEANING = {
     "partly": "upheld in part",
     "appealed": "appealed, the board decides",
 }
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many people of one side of a finding are quoted, and how much of a comment."""
+
+    people: int
+    characters: int
+
+
+FULL, PAGE = Room(people=12, characters=900), Room(people=2, characters=180)
 
 
 # --- marks elsewhere in the report -------------------------------------------------------------
@@ -104,15 +114,14 @@ def fitting(evidence: Evidence, judgements: Judgements | None) -> Judgements | N
     return judgements
 
 
-def front_of_people(case: Case) -> tuple[Block, ...]:
+def front_of_people(told: Told | None) -> tuple[Block, ...]:
     """The line of the title page that says how many people spoke, and what is contested."""
-    if case.judgements is None:
+    if told is None:
         return ()
-    told = _Told.of(case, case.judgements)
     n = len(told.voices)
     findings = len({v.finding for v in told.voices})
     text = f"People: {_many(n, 'judgement')} of {_many(findings, 'finding')}"
-    contested = len(case.contested)
+    contested = len(told.case.contested)
     text += f"; {_many(contested, 'finding')} contested, marked wherever listed" if contested else "; none contested"
     return (Text(text=f"{text}. See “{TITLE}”.", style="small"),)
 
@@ -121,15 +130,16 @@ def front_of_people(case: Case) -> tuple[Block, ...]:
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What the parts of the section read."""
+class Told:
+    """What the parts of the section read, and the pages of single findings."""
 
     case: Case
     judgements: Judgements  # of findings that the report has
     gone: int  # judgements of findings that it has not
 
     @classmethod
-    def of(cls, case: Case, judgements: Judgements) -> _Told:
+    def of(cls, case: Case, judgements: Judgements) -> Told:
+        """What the judgements say of the findings that the report has."""
         known = {f.id for f in case.findings}
         voices = tuple(v for v in judgements.voices if v.finding in known)
         contests = tuple(c for c in judgements.contests if c.finding in known)
@@ -152,6 +162,14 @@ class _Told:
         return distributions(self.judgements)
 
     @functools.cached_property
+    def prevalence(self) -> Mapping[str, tuple[Prevalence, ...]]:
+        """Whether people say that it exists where they live, by finding."""
+        found: dict[str, tuple[Prevalence, ...]] = {}
+        for entry in prevalence(self.judgements):
+            found[entry.finding] = (*found.get(entry.finding, ()), entry)
+        return found
+
+    @functools.cached_property
     def minorities(self) -> tuple[MinorityReport, ...]:
         """Findings on which somebody differs."""
         return minority_reports(self.judgements)
@@ -164,22 +182,26 @@ class _Told:
         return isolated(name) if self.case.can_draw(name) else self.case.spelled_out(community)
 
 
-def people_pages(case: Case) -> tuple[Block, ...]:
-    """The section on judgements; empty for a report without them."""
-    if case.judgements is None:
+def people_pages(told: Told | None, *, pages: Collection[str]) -> tuple[Block, ...]:
+    """The section on judgements; empty for a report without them.
+
+    Args:
+        told: what the section reads; None where nobody was asked.
+        pages: ids of findings that have a page of their own, with the answers of each community.
+    """
+    if told is None:
         return ()
-    told = _Told.of(case, case.judgements)
     return (
         Heading(text=TITLE, level=1, new_page=True),
         *_lead(told),
         *_contests(told),
         *_agreement(told),
         *_severity(told),
-        *_findings(told),
+        *_findings(told, pages),
     )
 
 
-def _lead(told: _Told) -> tuple[Block, ...]:
+def _lead(told: Told) -> tuple[Block, ...]:
     judgements = told.judgements
     rows = [
         ("As of", f"event {judgements.as_of} of the desk's log, hash {judgements.head or 'none'}"),
@@ -200,7 +222,7 @@ def _lead(told: _Told) -> tuple[Block, ...]:
     return (Facts(rows=tuple(rows)), *(Text(text=text) for text in texts))
 
 
-def _communities(told: _Told) -> str:
+def _communities(told: Told) -> str:
     table = answers(told.judgements, JUDGEMENT)
     people = table.groupby("community")["person"].nunique()
     shown = [f"{told.name(c)} ({int(people[c])})" for c in communities_apart(table)]
@@ -220,7 +242,7 @@ def _withdrawn(n: int) -> str:
 # --- contests ----------------------------------------------------------------------------------
 
 
-def _contests(told: _Told) -> tuple[Block, ...]:
+def _contests(told: Told) -> tuple[Block, ...]:
     contests = sorted(told.judgements.contests, key=lambda c: (not c.open, c.steps[0][1] if c.steps else "", c.id))
     head = Heading(text="Contests", level=2)
     if not contests:
@@ -233,7 +255,7 @@ def _contests(told: _Told) -> tuple[Block, ...]:
     return (head, Text(text=text), *(block for contest in contests for block in _contest(told, contest)))
 
 
-def _contest(told: _Told, contest: ContestRecord) -> tuple[Block, ...]:
+def _contest(told: Told, contest: ContestRecord) -> tuple[Block, ...]:
     finding = told.findings[contest.finding]
     due = f"; next step due {contest.due}" if contest.due else ""
     known = contest.community in told.judgements.communities
@@ -260,7 +282,7 @@ def _state(contest: ContestRecord) -> str:
 # --- agreement ---------------------------------------------------------------------------------
 
 
-def _agreement(told: _Told) -> tuple[Block, ...]:
+def _agreement(told: Told) -> tuple[Block, ...]:
     found = [a for a in agreements(told.judgements) if a.metric == "ordinal"]
     blocks: list[Block] = [
         Heading(text="Do people agree?", level=2),
@@ -290,7 +312,7 @@ def _agreement(told: _Told) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _who(told: _Told, agreement: Agreement) -> str:
+def _who(told: Told, agreement: Agreement) -> str:
     if not agreement.community:
         return "everybody"
     if agreement.other:
@@ -304,7 +326,7 @@ def _agreement_alt(dots: Sequence[Interval]) -> str:
     return text + (" Hollow: between two communities." if "between" in kinds else "")
 
 
-def _agreement_table(told: _Told, found: Sequence[Agreement]) -> Table:
+def _agreement_table(told: Told, found: Sequence[Agreement]) -> Table:
     columns = (
         Column(title="Who", width=3),
         Column(title="People", width=0.9, align="right"),
@@ -320,7 +342,7 @@ def _agreement_table(told: _Told, found: Sequence[Agreement]) -> Table:
     return Table(columns=columns, rows=tuple(_agreement_row(told, by) for by in rows.values()))
 
 
-def _agreement_row(told: _Told, by: Mapping[str, Agreement]) -> tuple[str, ...]:
+def _agreement_row(told: Told, by: Mapping[str, Agreement]) -> tuple[str, ...]:
     any_ = next(iter(by.values()))
     judged, severe = (by.get(q.name) for q in (JUDGEMENT, SEVERITY))
     n = judged.result.n_clusters if judged is not None and isinstance(judged.result, Estimate) else None
@@ -340,7 +362,7 @@ def _alpha_cells(agreement: Agreement | None) -> tuple[str, str]:
     return number(agreement.result.value, decimals=2), interval(agreement.result, decimals=2)
 
 
-def _no_agreement(told: _Told, found: Sequence[Agreement]) -> list[Block]:
+def _no_agreement(told: Told, found: Sequence[Agreement]) -> list[Block]:
     """Each reason for a missing number once, with the rows that it holds for; and how intervals were made."""
     reasons: dict[str, list[str]] = {}
     for agreement in found:
@@ -352,7 +374,7 @@ def _no_agreement(told: _Told, found: Sequence[Agreement]) -> list[Block]:
     return [Text(text=text, style="small") for text in texts]
 
 
-def _difference_text(told: _Told, question: Question) -> str:
+def _difference_text(told: Told, question: Question) -> str:
     found = community_difference(told.judgements, question=question)
     what = "judge" if question is JUDGEMENT else "rate the severity of"
     if isinstance(found, Undefined):
@@ -380,7 +402,7 @@ def _p(p: float | None) -> str:
     return words.replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def _severity(told: _Told) -> tuple[Block, ...]:
+def _severity(told: Told) -> tuple[Block, ...]:
     named = communities_apart(answers(told.judgements, SEVERITY))
     found = {c: severity_association(told.judgements, told.case.findings, community=c) for c in ("", *named)}
     text = (
@@ -411,7 +433,7 @@ def _severity(told: _Told) -> tuple[Block, ...]:
     return (*head, Table(columns=columns, rows=rows), *reasons)
 
 
-def _severity_row(told: _Told, community: str, result: Estimate | Undefined) -> tuple[str, ...]:
+def _severity_row(told: Told, community: str, result: Estimate | Undefined) -> tuple[str, ...]:
     who = told.name(community) if community else "everybody"
     if isinstance(result, Undefined):
         return (who, "undefined", "–", "–", "–", "–")
@@ -422,59 +444,91 @@ def _severity_row(told: _Told, community: str, result: Estimate | Undefined) -> 
 # --- finding by finding ------------------------------------------------------------------------
 
 
-def _findings(told: _Told) -> tuple[Block, ...]:
-    head = Heading(text="Finding by finding", level=2)
+def _findings(told: Told, pages: Collection[str]) -> tuple[Block, ...]:
+    head = Heading(text=_("Finding by finding"), level=2)
     ids = list(dict.fromkeys(told.table["finding"]))
     if not ids:
-        text = f"No finding was judged by {LEAST} people, so no judgement is shown."
+        text = _("No finding was judged by {n} people, so no judgement is shown.", n=LEAST)
         return (head, Text(text=text))
     order = _order(told, ids)
-    full = order[:MOST_IN_FULL]
-    text = (
-        "Contested findings first, then those that communities judge differently, then by the share of people who "
-        "differ from most. Each bar is all people of a community; numbers in it are people."
+    text = _(
+        "The answers of each community stand on the page of each finding. Here are people's words: on contested "
+        "findings first, then on those that communities judge differently, then by the share of people who differ."
     )
-    by_finding: dict[str, list[Prevalence]] = {}
-    for entry in prevalence(told.judgements):
-        by_finding.setdefault(entry.finding, []).append(entry)
-    blocks: list[Block] = [head, Text(text=text), Picture(draw=judgement_charts.key, alt="What the colours stand for.")]
-    for n, finding in enumerate(full, start=1):
-        blocks += _one_finding(told, finding, n=n, where=by_finding.get(finding, []))
-    return (*blocks, *_other_findings(told, order[MOST_IN_FULL:]))
+    blocks: list[Block] = [head, Text(text=text)]
+    for id_ in order:
+        quotes = _told_words(told, id_) if id_ in pages else []
+        if quotes:
+            finding = told.findings[id_]
+            blocks += [
+                Heading(text=f"{title_of(told.case, finding)} · {told.case.short_id(finding)}", level=3),
+                *quotes,
+            ]
+    return (*blocks, *_other_findings(told, [id_ for id_ in order if id_ not in pages]))
 
 
-def _order(told: _Told, ids: Sequence[str]) -> list[str]:
+def on_page(told: Told, finding: Finding) -> tuple[Block, ...]:
+    """What people say of one finding, as much as its own page has room for; empty where fewer than three judged it."""
+    rows = told.table[told.table["finding"] == finding.id]
+    if not len(rows):
+        return ()
+    bars = tuple(_bars(told, row) for row in rows.to_dict("records"))
+    drawn = functools.partial(judgement_charts.distributions, bars[:MOST_BARS])
+    blocks: list[Block] = [
+        Heading(text=_(TITLE), level=3),
+        Picture(draw=judgement_charts.key, alt=_("What the colours stand for; numbers in the bars are people.")),
+        Picture(draw=drawn, alt=_bars_alt(bars[:MOST_BARS]), data=bar_counts(bars)),
+        *(Text(text=text, style="small") for text in (*_more_bars(bars), *_beside_bars(told, finding.id))),
+    ]
+    sides = [(quote,) for quote in _told_words(told, finding.id, room=PAGE)]
+    return (Group(blocks=tuple(blocks)), *((Columns(columns=tuple(sides)),) if len(sides) > 1 else sum(sides, ())))
+
+
+def contests_on_page(told: Told, finding: Finding) -> tuple[str, ...]:
+    """Each contest of a finding: its state, who filed it, and the dates of its steps."""
+    lines = []
+    for contest in (c for c in told.judgements.contests if c.finding == finding.id):
+        steps = in_row(f"{_(STEPS.get(step, step))} {when}" for step, when, _words in contest.steps)
+        known = contest.community in told.judgements.communities and not is_together(contest.community)
+        by = told.name(contest.community) if known else ""
+        parts = [in_row(part for part in (_(_state(contest)), by) if part), steps]
+        if contest.due:
+            parts.append(_("next step due {date}", date=contest.due))
+        lines.append(in_series(part for part in parts if part))
+    return tuple(lines)
+
+
+def _more_bars(bars: Sequence[Bars]) -> list[str]:
+    left = len(bars) - MOST_BARS
+    return (
+        [ngettext("{n} more community is in the desk.", "{n} more communities are in the desk.", left)]
+        if left > 0
+        else []
+    )
+
+
+def _beside_bars(told: Told, id_: str) -> list[str]:
+    """Who judges the finding otherwise than the others, and where people say that it exists."""
+    texts = _differs_text(told, next((r for r in told.minorities if r.finding == id_), None))
+    where = told.prevalence.get(id_, ())
+    if where:
+        shares = "; ".join(_prevalence_words(told, entry) for entry in where)
+        texts.append(f"“Common” or “some” where they live (95 % interval): {shares}.")
+    return texts
+
+
+def _told_words(told: Told, id_: str, *, room: Room = FULL) -> list[Quote]:
+    """People's words on a finding: those who differ beside the others."""
+    report = next((r for r in told.minorities if r.finding == id_), None)
+    return _quotes(told, report, room) if report is not None else _agreed(told, id_, room)
+
+
+def _order(told: Told, ids: Sequence[str]) -> list[str]:
     minorities = {report.finding: place for place, report in enumerate(told.minorities)}
     return sorted(ids, key=lambda id_: (id_ not in told.case.contested, minorities.get(id_, len(minorities))))
 
 
-def _one_finding(told: _Told, id_: str, *, n: int, where: Sequence[Prevalence]) -> list[Block]:
-    finding = told.findings[id_]
-    rows = told.table[told.table["finding"] == id_]
-    bars = tuple(_bars(told, row) for row in rows.to_dict("records"))
-    report = next((r for r in told.minorities if r.finding == id_), None)
-    blocks: list[Block] = [
-        Heading(text=f"{n}. {_title(told.case, finding)}", level=3),
-        Text(text=finding.sentence),
-        Picture(
-            draw=functools.partial(judgement_charts.distributions, bars), alt=_bars_alt(bars), data=bar_counts(bars)
-        ),
-    ]
-    said = _differs_text(told, report)
-    if where:
-        shares = "; ".join(_prevalence_words(told, entry) for entry in where)
-        said.append(f"“Common” or “some” where they live (95 % interval): {shares}.")
-    blocks += [Text(text=text, style="small") for text in said]
-    return blocks + (_quotes(told, report) if report is not None else _agreed(told, id_))
-
-
-def _title(case: Case, finding: Finding) -> str:
-    scope = finding.measurement.scope
-    words = [scope_word(scope, name, labels=case.labels) for name in scope_fields(scope) if name != "suite"]
-    return humanised(finding.measurement.measure) + (f": {' · '.join(words)}" if words else "")
-
-
-def _bars(told: _Told, row: Mapping[Hashable, object]) -> Bars:
+def _bars(told: Told, row: Mapping[Hashable, object]) -> Bars:
     def count(column: str) -> int:
         return int(str(row[column]))
 
@@ -486,7 +540,7 @@ def _bars(told: _Told, row: Mapping[Hashable, object]) -> Bars:
     )
 
 
-def _short_name(told: _Told, community: str) -> str:
+def _short_name(told: Told, community: str) -> str:
     return "others" if is_together(community) else told.name(community)
 
 
@@ -495,7 +549,7 @@ def _bars_alt(bars: Sequence[Bars]) -> str:
     return f"{'. '.join(told)}."
 
 
-def _differs_text(told: _Told, report: MinorityReport | None) -> list[str]:
+def _differs_text(told: Told, report: MinorityReport | None) -> list[str]:
     if report is None or not report.communities:
         return []
     return [
@@ -505,17 +559,17 @@ def _differs_text(told: _Told, report: MinorityReport | None) -> list[str]:
     ]
 
 
-def _tested(told: _Told) -> int:
+def _tested(told: Told) -> int:
     return sum(not isinstance(d.p_value, Undefined) for d in differences(told.judgements))
 
 
-def _prevalence_words(told: _Told, entry: Prevalence) -> str:
+def _prevalence_words(told: Told, entry: Prevalence) -> str:
     exists = entry.counts["some"] + entry.counts["common"]
     share = f"{percent(entry.result.low)} to {percent(entry.result.high)}"
     return f"{_region(told, entry.region)} {exists} of {entry.result.n_items} ({share})"
 
 
-def _region(told: _Told, region: str) -> str:
+def _region(told: Told, region: str) -> str:
     if not region:
         return "region not told"
     if is_together(region):
@@ -523,7 +577,7 @@ def _region(told: _Told, region: str) -> str:
     return isolated(region) if told.case.can_draw(region) else told.case.spelled_out(region)
 
 
-def _quotes(told: _Told, report: MinorityReport) -> list[Block]:
+def _quotes(told: Told, report: MinorityReport, room: Room) -> list[Quote]:
     sides: tuple[tuple[str, tuple[Words, ...]], ...]
     if report.most:
         sides = (
@@ -532,10 +586,10 @@ def _quotes(told: _Told, report: MinorityReport) -> list[Block]:
         )
     else:
         sides = (("No answer has most people; all in their own words", report.dissenting),)
-    return [_quote(told, title, words) for title, words in sides if any(w.comment for w in words)]
+    return [_quote(told, title, words, room) for title, words in sides if any(w.comment for w in words)]
 
 
-def _agreed(told: _Told, id_: str) -> list[Block]:
+def _agreed(told: Told, id_: str, room: Room) -> list[Quote]:
     """Words on a finding where nobody differs."""
     words = tuple(
         Words(community=name, judgement=v.judgement, comment=v.comment, language=v.comment_language)
@@ -543,18 +597,22 @@ def _agreed(told: _Told, id_: str) -> list[Block]:
         for v in members
         if v.comment
     )
-    return [_quote(told, "In their own words", words)] if words else []
+    return [_quote(told, "In their own words", words, room)] if words else []
 
 
-def _quote(told: _Told, title: str, words: Sequence[Words]) -> Quote:
+def _quote(told: Told, title: str, words: Sequence[Words], room: Room = FULL) -> Quote:
     spoken = [w for w in words if w.comment]
     silent = len(words) - len(spoken)
     lines = [
-        (f"{_short_name(told, w.community)}: {w.judgement}", _words(told, w.comment, language=w.language), w.language)
-        for w in spoken[:MOST_QUOTED]
+        (
+            f"{_short_name(told, w.community)}: {w.judgement}",
+            _words(told, w.comment, language=w.language, room=room),
+            w.language,
+        )
+        for w in spoken[: room.people]
     ]
-    if len(spoken) > MOST_QUOTED:
-        lines.append(("", f"{len(spoken) - MOST_QUOTED} more comments stand in the desk and its export.", "en"))
+    if len(spoken) > room.people:
+        lines.append(("", _more_comments(len(spoken) - room.people, room), "en"))
     if silent:
         lines.append(("", f"{_many(silent, 'person', 'people')} without a comment.", "en"))
     return Quote(
@@ -564,7 +622,17 @@ def _quote(told: _Told, title: str, words: Sequence[Words]) -> Quote:
     )
 
 
-def _words(told: _Told, text: str, *, language: str) -> str:
+def _more_comments(n: int, room: Room) -> str:
+    if room is PAGE:
+        return ngettext(
+            "{n} more comment: see “{section}”.", "{n} more comments: see “{section}”.", n, section=_(TITLE)
+        )
+    return ngettext(
+        "{n} more comment stands in the desk and its export.", "{n} more comments stand in the desk and its export.", n
+    )
+
+
+def _words(told: Told, text: str, *, language: str, room: Room = FULL) -> str:
     """Somebody's words as they wrote them, in their script.
 
     Cut where long; signs without a face, such as emoji, spelled out; pointed to where the letters have none.
@@ -574,14 +642,16 @@ def _words(told: _Told, text: str, *, language: str) -> str:
     if not is_legible(text):
         named = f" in {language_name(language)}" if language else ""
         return f"{LRI}original words{named}: see the desk or its export. These faces do not draw the script.{PDI}"
-    if len(text) <= MOST_WORDS:
+    most = room.characters
+    if len(text) <= most:
         return told.case.spelled_out(text)
-    end = max(i for i in graphemes(text[: MOST_WORDS + 1]) if i <= MOST_WORDS)
+    end = max(i for i in graphemes(text[: most + 1]) if i <= most)
     cut = told.case.spelled_out(text[:end].rstrip())
-    return f"{cut} {LRI}… [cut here; {len(text) - end} more characters in the desk]{PDI}"
+    where = _(TITLE) if room is PAGE else _("the desk")
+    return f"{cut} {LRI}{_('… [cut here; {n} more characters: see {where}]', n=len(text) - end, where=where)}{PDI}"
 
 
-def _other_findings(told: _Told, ids: Sequence[str]) -> list[Block]:
+def _other_findings(told: Told, ids: Sequence[str]) -> list[Block]:
     if not ids:
         return []
     rows = told.table[told.table["finding"].isin(set(ids))]
@@ -594,7 +664,7 @@ def _other_findings(told: _Told, ids: Sequence[str]) -> list[Block]:
     )
     shown = tuple(
         (
-            _title(told.case, told.findings[str(row["finding"])]),
+            title_of(told.case, told.findings[str(row["finding"])]),
             _short_name(told, str(row["community"])),
             *(str(row[value]) for value in (*JUDGEMENT.values[::-1], CANNOT_SAY)),
         )
@@ -607,14 +677,14 @@ def _other_findings(told: _Told, ids: Sequence[str]) -> list[Block]:
     return [*blocks, *_further_dissent(told, set(ids))]
 
 
-def _further_dissent(told: _Told, ids: set[str]) -> list[Block]:
+def _further_dissent(told: Told, ids: set[str]) -> list[Block]:
     """Words of those who differ on findings that have no picture: one against all is not left out for being one."""
     spoken = [r for r in told.minorities if r.finding in ids and any(w.comment for w in r.dissenting)]
     if not spoken:
         return []
     blocks: list[Block] = [Heading(text="Who differs on them, in their own words", level=3)]
     for report in spoken[:MOST_DISSENT]:
-        title = _title(told.case, told.findings[report.finding])
+        title = title_of(told.case, told.findings[report.finding])
         most = f" (most say “{report.most}”)" if report.most else ""
         blocks.append(_quote(told, f"{title}{most}", report.dissenting))
     if len(spoken) > MOST_DISSENT:

@@ -61,6 +61,8 @@ MEASURE_NAMES = {
 IN_SERIES = {"ar": "؛ ", "zh": "；"}  # what stands between the parts of a series; "; " elsewhere
 IN_ROW = {"ar": "، ", "zh": "、"}  # between short names; ", " elsewhere
 NO_NUMBER = "–"
+# i18n: short for "not interpretable", in a cell of a table or a chart
+UNREAD_SIGN = N_("n.i.")
 
 
 # --- names -----------------------------------------------------------------------------------
@@ -254,3 +256,8 @@ def named(name: str, what: str) -> str:
     """What belongs to a name: "name: what"."""
     # i18n: a name and what belongs to it, as in "Stereotype effect: Swahili"
     return _("{name}: {what}", name=name, what=what)
+
+
+def of_suite(title: str, suite: str) -> str:
+    """A heading that says of which suite its section is."""
+    return f"{title} ({suite})"
