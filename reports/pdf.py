@@ -411,7 +411,7 @@ def _grounds(runs: Sequence[tuple[str, int]]) -> list[Any]:
 
 def _height(flowable: Any) -> float:
     """What a flowable takes of a page, at most: spaces that meet are counted twice."""
-    return float(flowable.wrap(WIDTH, HEIGHT)[1] + flowable.getSpaceBefore() + flowable.getSpaceAfter())
+    return float(flowable.wrapOn(None, WIDTH, HEIGHT)[1] + flowable.getSpaceBefore() + flowable.getSpaceAfter())
 
 
 def _rule() -> Any:
