@@ -13,21 +13,27 @@ from audit.measures.circuits import curve, node_map, parts, transfer_matrix
 from audit.measures.competence import unreadable
 from audit.measures.view import Cube, View
 from audit.records import POOLED, Estimate, Evidence, Finding, Kind
-from audit.suites.languages import language_name
+from audit.wording import N_, LanguageName, _, name_of
 from reports.circuit_charts import rows_of
+from reports.words import UNREAD_SIGN, number
 
 MOST_EDGES = 14  # as many as a table has that stays on one page
-ALL_LANGUAGES = "all, pooled"
-UNREAD = "not interpretable"
+# i18n: a row of a table of languages: the circuit that was chosen over all of them
+ALL_LANGUAGES = N_("all, pooled")
+# i18n: in a cell of a table or a chart where there is no number
+NONE = N_("none")
 LENS, ATTENTION, PROBE, SHUFFLED = "logit lens", "attention to the slot", "probe", "probe of shuffled labels"
-CLASSES = ("universal", "shared", "language-specific")
-PANELS = {
-    LENS: "Logit lens: effect by layer,\nshare of the language's largest",
-    ATTENTION: "Attention to the group's words:\nthe layer's highest head",
-    PROBE: "Probe for the group by layer:\nshare right (0.5 is guessing)",
-    SHUFFLED: "Probe for the group by layer:\nshare right (0.5 is guessing)",
+# i18n: kinds of the parts (nodes) of circuits
+CLASSES = (N_("universal"), N_("shared"), N_("language-specific"))
+PANELS = {  # titles of small charts; two short lines each
+    LENS: N_("Logit lens: effect by layer,\nshare of the language's largest"),
+    ATTENTION: N_("Attention to the group's words:\nthe layer's highest head"),
+    PROBE: N_("Probe for the group by layer:\nshare right (0.5 is guessing)"),
+    SHUFFLED: N_("Probe for the group by layer:\nshare right (0.5 is guessing)"),
 }
-SERIES = {LENS: "measured", ATTENTION: "measured", PROBE: "measured", SHUFFLED: "shuffled labels"}
+# i18n: kinds of lines in a chart: what was measured, and the same with labels dealt out anew
+MEASURED, DEALT = N_("measured"), N_("shuffled labels")
+SERIES = {LENS: MEASURED, ATTENTION: MEASURED, PROBE: MEASURED, SHUFFLED: DEALT}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,20 +115,20 @@ def _shares(nodes: pd.DataFrame) -> pd.DataFrame:
 def screening_errors(findings: Sequence[Finding], suite: str) -> tuple[str, ...]:
     """Rank agreement of estimate and patch by language, in words, the worst first."""
     found = [
-        (f.measurement.result.value, language_name(f.measurement.scope.language))
+        (f.measurement.result.value, name_of(f.measurement.scope.language))
         for f in findings
         if f.measurement.measure == "screening_error"
         and f.measurement.scope.suite == suite
         and isinstance(f.measurement.result, Estimate)
     ]
-    return tuple(f"{name} {value:.2f}".replace("-", "−") for value, name in sorted(found))
+    return tuple(f"{name} {number(value, decimals=2)}" for value, name in sorted(found))
 
 
 def transfer_cells(one: Seen) -> pd.DataFrame:
     """Every pair of languages, and the pooled circuit: the share, or the word that stands for the missing number."""
     shares = {(str(row.chosen), str(row.judged)): float(row.share) for row in rows_of(one.transfer)}
     codes = (*one.languages, *one.unread)
-    pooled = (POOLED,) if any(circuit == POOLED for circuit, _ in shares) else ()
+    pooled = (POOLED,) if any(circuit == POOLED for circuit, _judged in shares) else ()
     rows = []
     for chosen in (*pooled, *codes):
         for judged in codes:
@@ -131,10 +137,10 @@ def transfer_cells(one: Seen) -> pd.DataFrame:
             rows.append(
                 {
                     "chosen": _circuit_name(chosen, one.unread),
-                    "judged": language_name(judged),
+                    "judged": name_of(judged),
                     "share": share,
                     "own": chosen == judged,
-                    "word": "n.i." if barred else "none",
+                    "word": _(UNREAD_SIGN) if barred else _(NONE),
                 }
             )
     return pd.DataFrame(rows)
@@ -142,8 +148,9 @@ def transfer_cells(one: Seen) -> pd.DataFrame:
 
 def _circuit_name(code: str, unread: Sequence[str]) -> str:
     if code == POOLED:
-        return ALL_LANGUAGES
-    return f"{language_name(code)} ({UNREAD})" if code in unread else language_name(code)
+        return _(ALL_LANGUAGES)
+    # i18n: a language that the model does not read
+    return _("{language} (not interpretable)", language=LanguageName(code)) if code in unread else name_of(code)
 
 
 def graph_language(one: Seen) -> str:
@@ -178,7 +185,8 @@ def reading_lines(table: pd.DataFrame) -> pd.DataFrame:
     lines["value"] = lines["value"].where(~lens, lines["value"] / largest.where(largest > 0))
     place = {what: i for i, what in enumerate(PANELS)}
     lines = lines[lines["value"].notna()].sort_values("what", key=lambda w: w.map(place), kind="stable")
-    drawn: pd.DataFrame = lines.assign(panel=lines["what"].map(PANELS), series=lines["what"].map(SERIES)).reset_index(
-        drop=True
+    named = lines.assign(
+        panel=lines["what"].map(lambda what: _(PANELS[what])), series=lines["what"].map(lambda what: _(SERIES[what]))
     )
+    drawn: pd.DataFrame = named.reset_index(drop=True)
     return drawn

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from audit.records import POOLED, node_name
-from audit.suites.languages import language_name
+from audit.wording import N_, LanguageName, _, name_of, ngettext
 from reports import chart_tables, circuit_charts, circuit_graph
 from reports.blocks import Block, Column, Facts, Heading, Picture, Table, Text
 from reports.case import Case
@@ -18,6 +18,7 @@ from reports.circuit_tables import (
     ATTENTION,
     CLASSES,
     LENS,
+    NONE,
     PROBE,
     Seen,
     graph_language,
@@ -26,15 +27,32 @@ from reports.circuit_tables import (
     strongest_edges,
     transfer_cells,
 )
-from reports.words import listed
+from reports.words import (
+    NO_NUMBER,
+    UNREAD_SIGN,
+    and_more,
+    in_row,
+    in_series,
+    listed,
+    number,
+    of_suite,
+    percent,
+    signed_percent,
+    together,
+)
 
-TITLE = "Inside the model: the parts that carry the effects"
-OBSERVATIONS = "Observations, no causal claim"
+TITLE = N_("Inside the model: the parts that carry the effects")
+OBSERVATIONS = N_("Observations, no causal claim")
 MOST_PARTS = 12  # nodes in one cell of the table of parts
 STRONGEST = 4  # nodes in one row of the table of strongest nodes
 MAPS_HEIGHT = 600.0  # points of a page that node maps may take
 CURVES_ON_A_PAGE = 16
 RANDOM = ("random_mean", "random_low", "random_high")  # columns of the curves
+PEAKS = {  # reading -> where it peaks, in words
+    LENS: N_("logit lens is largest after layer {layer} ({value})"),
+    ATTENTION: N_("attention to the slot is highest after layer {layer} ({value})"),
+    PROBE: N_("probe is best after layer {layer} ({value})"),
+}
 
 
 def circuit_pages(case: Case) -> tuple[Block, ...]:
@@ -45,8 +63,8 @@ def circuit_pages(case: Case) -> tuple[Block, ...]:
     found = seen(tables, case.findings)
     blocks: list[Block] = []
     for one in found:
-        name = f" ({one.suite})" if len(found) > 1 else ""
-        blocks += [Heading(text=f"{TITLE}{name}", level=1, new_page=not blocks), *pages_of(one)]
+        title = of_suite(_(TITLE), one.suite) if len(found) > 1 else _(TITLE)
+        blocks += [Heading(text=title, level=1, new_page=not blocks), *pages_of(one)]
     return tuple(blocks)
 
 
@@ -66,57 +84,80 @@ def pages_of(one: Seen) -> tuple[Block, ...]:
 def _how_it_was_found(one: Seen) -> tuple[Block, ...]:
     rows = [
         (
-            "Patching",
-            "Each item is run twice, once with each of its two groups. Then single parts of the model, attention heads "
-            "(written layer.head) and MLPs, get in the first run the output that they had in the second. How far the "
-            "answer moves toward that of the second run is what these parts carry. The few parts that carry most are a "
-            "circuit.",
-        ),
-        (
-            "Choice and test",
-            "A circuit is chosen on one half of the templates and judged on the other half only, each half in turn, "
-            f"and set beside {one.draws} random circuits for each half with as many heads and MLPs. Control pairs "
-            "never choose."
-            if one.draws
-            else "A circuit is chosen on one half of the templates and judged on the other half only, each half in "
-            "turn. Control pairs never choose.",
-        ),
-        ("Single nodes", _nodes_text(one)),
-        (
-            "Languages",
-            (f"Shown: {listed(map(language_name, one.languages))}. " if one.languages else "")
-            + (
-                f"Not interpretable, since the model was not found to read them: "
-                f"{listed(map(language_name, one.unread))}."
-                if one.unread
-                else "The model reads every language that was looked into."
+            _("Patching"),
+            _(
+                "Each item is run twice, once with each of its two groups. Then single parts of the model, attention "
+                "heads (written layer.head) and MLPs, get in the first run the output that they had in the second. How "
+                "far the answer moves toward that of the second run is what these parts carry. The few parts that "
+                "carry most are a circuit."
             ),
         ),
         (
-            "What it says not",
-            "A circuit tells which parts these effects pass through on these items. It does not tell what else the "
-            "parts do, nor that a model without them would be without the stereotype.",
+            _("Choice and test"),
+            ngettext(
+                "A circuit is chosen on one half of the templates and judged on the other half only, each half in "
+                "turn, and set beside {n} random circuit for each half with as many heads and MLPs. Control pairs "
+                "never choose.",
+                "A circuit is chosen on one half of the templates and judged on the other half only, each half in "
+                "turn, and set beside {n} random circuits for each half with as many heads and MLPs. Control pairs "
+                "never choose.",
+                one.draws,
+            )
+            if one.draws
+            else _(
+                "A circuit is chosen on one half of the templates and judged on the other half only, each half in "
+                "turn. Control pairs never choose."
+            ),
+        ),
+        (_("Single nodes"), _nodes_text(one)),
+        (
+            _("Languages"),
+            together(
+                _("Shown: {languages}.", languages=listed(map(name_of, one.languages))) if one.languages else "",
+                _(
+                    "Not interpretable, since the model was not found to read them: {languages}.",
+                    languages=listed(map(name_of, one.unread)),
+                )
+                if one.unread
+                else _("The model reads every language that was looked into."),
+            ),
+        ),
+        (
+            _("What it says not"),
+            _(
+                "A circuit tells which parts these effects pass through on these items. It does not tell what else the "
+                "parts do, nor that a model without them would be without the stereotype."
+            ),
         ),
     ]
-    lead = "Which parts of the model carry the effects of the stereotype items, and are they the same in each language?"
-    pointer = "Estimates with intervals and verdicts stand in the sections of the circuit measures; here are pictures."
+    lead = _(
+        "Which parts of the model carry the effects of the stereotype items, and are they the same in each language?"
+    )
+    pointer = _(
+        "Estimates with intervals and verdicts stand in the sections of the circuit measures; here are pictures."
+    )
     return (Text(text=lead, style="lead"), Facts(rows=tuple(rows)), Text(text=pointer, style="small"))
 
 
 def _nodes_text(one: Seen) -> str:
     if one.exact_everywhere:
-        return "Every node was patched by itself; no number rests on an estimate from gradients."
-    text = (
+        return _("Every node was patched by itself; no number rests on an estimate from gradients.")
+    text = _(
         "Every node is estimated from gradients; those that look best and a random sample are patched by themselves, "
         "and the random sample tells how far the estimate can be trusted."
     )
     if not one.errors:
-        return text + " In this run it came to no number."
+        return together(text, _("In this run it came to no number."))
     worst, best = one.errors[0], one.errors[-1]
-    agreement = f" Rank agreement of estimate and patch (1 is the same order): {worst}"
-    return text + (f" (lowest) to {best} (highest)." if len(one.errors) > 1 else f"{agreement}.").replace(
-        " (lowest)", f"{agreement} (lowest)", 1
-    )
+    if len(one.errors) == 1:
+        agreement = _("Rank agreement of estimate and patch (1 is the same order): {agreement}.", agreement=worst)
+    else:
+        agreement = _(
+            "Rank agreement of estimate and patch (1 is the same order): {worst} (lowest) to {best} (highest).",
+            worst=worst,
+            best=best,
+        )
+    return together(text, agreement)
 
 
 def _where(one: Seen) -> tuple[Block, ...]:
@@ -129,17 +170,19 @@ def _where(one: Seen) -> tuple[Block, ...]:
     most = across * max(1, int(MAPS_HEIGHT / tall))
     codes = [code for code in one.languages if (cells["language"] == code).any()]
     blocks: list[Block] = [
-        Heading(text="Where the effect is carried", level=2),
+        Heading(text=_("Where the effect is carried"), level=2),
         Text(
-            text="One square is one node: an attention head (layer from bottom to top, head from left to right) or the "
-            "layer's MLP (last column, M). Its colour is the share of the items' effect that the node carries by "
-            "itself, so that languages can be compared. The strongest nodes carry their names. Shares of single nodes "
-            "need not add up to the share of all together."
+            text=_(
+                "One square is one node: an attention head (layer from bottom to top, head from left to right) or the "
+                "layer's MLP (last column, M). Its colour is the share of the items' effect that the node carries by "
+                "itself, so that languages can be compared. The strongest nodes carry their names. Shares of single "
+                "nodes need not add up to the share of all together."
+            )
         ),
     ]
     for start in range(0, len(codes), most):
         shown = codes[start : start + most]
-        panel = cells[cells["language"].isin(shown)].assign(panel=lambda t: t["language"].map(language_name))
+        panel = cells[cells["language"].isin(shown)].assign(panel=lambda t: t["language"].map(name_of))
         panel = panel.set_index("language").loc[shown].reset_index()
         draw = functools.partial(_draw, circuit_charts.node_maps, panel)
         blocks.append(Picture(draw=draw, alt=_maps_alt(cells, shown), data=chart_tables.node_shares(panel)))
@@ -151,8 +194,10 @@ def _draw(chart: Any, table: pd.DataFrame, width: float) -> Any:
 
 
 def _maps_alt(cells: pd.DataFrame, codes: Sequence[str]) -> str:
-    first = [f"{language_name(code)}, {_named_shares(_of(cells, code), n=1)}" for code in codes]
-    return f"Share of the effect carried by each node alone. Strongest node by language: {'; '.join(first)}."
+    first = [in_row([name_of(code), _named_shares(_of(cells, code), n=1)]) for code in codes]
+    return _(
+        "Share of the effect carried by each node alone. Strongest node by language: {nodes}.", nodes=in_series(first)
+    )
 
 
 def _of(table: pd.DataFrame, code: str) -> pd.DataFrame:
@@ -162,24 +207,26 @@ def _of(table: pd.DataFrame, code: str) -> pd.DataFrame:
 def _named_shares(cells: pd.DataFrame, *, n: int) -> str:
     order = cells.reindex(cells["share"].abs().sort_values(ascending=False, kind="stable").index)[:n]
     shown = [
-        f"{node_name(int(row.layer), int(row.head))} ({circuit_charts.signed_percent(float(row.share))})"
+        f"{node_name(int(row.layer), int(row.head))} ({signed_percent(float(row.share))})"
         for row in circuit_charts.rows_of(order)
     ]
-    return ", ".join(shown)
+    return in_row(shown)
 
 
 def _strongest_table(cells: pd.DataFrame, codes: Sequence[str]) -> Table:
     """The same by number, and how many squares rest on a patch."""
     columns = (
-        Column(title="Language", width=1.7),
-        Column(title="Strongest nodes, share of the effect each carries alone", width=6.8),
-        Column(title="Patched, of all", width=1.2, align="right"),
+        Column(title=_("Language"), width=1.7),
+        Column(title=_("Strongest nodes, share of the effect each carries alone"), width=6.8),
+        Column(title=_("Patched, of all"), width=1.2, align="right"),
     )
     rows = []
     for code in codes:
         own = _of(cells, code)
         patched = int((own["basis"] == "exact").sum())
-        rows.append((language_name(code), _named_shares(own, n=STRONGEST), f"{patched} of {len(own)}"))
+        # i18n: a cell of a table: so many of so many
+        of_all = _("{part} of {whole}", part=patched, whole=len(own))
+        rows.append((name_of(code), _named_shares(own, n=STRONGEST), of_all))
     return Table(columns=columns, rows=tuple(rows))
 
 
@@ -191,17 +238,19 @@ def _how_many(one: Seen) -> tuple[Block, ...]:
     points = points.assign(**{name: points[name].where(necessity) for name in RANDOM})
     codes = [code for code in one.languages if (points["language"] == code).any()]
     blocks: list[Block] = [
-        Heading(text="How many parts it takes", level=2),
+        Heading(text=_("How many parts it takes"), level=2),
         Text(
-            text="Across: number of nodes in the circuit. Up: share of the items' effect, on templates that had no say "
-            "in the choice; 100 % is what the whole model does. Necessity is the effect lost when the circuit is "
-            "patched; sufficiency what comes back when the circuit alone is taken from the other prompt. Grey bars: "
-            "the middle 95 % of random circuits and their mean (necessity), at the size that is judged."
+            text=_(
+                "Across: number of nodes in the circuit. Up: share of the items' effect, on templates that had no say "
+                "in the choice; 100 % is what the whole model does. Necessity is the effect lost when the circuit is "
+                "patched; sufficiency what comes back when the circuit alone is taken from the other prompt. Grey "
+                "bars: the middle 95 % of random circuits and their mean (necessity), at the size that is judged."
+            )
         ),
     ]
     for start in range(0, len(codes), CURVES_ON_A_PAGE):
         shown = codes[start : start + CURVES_ON_A_PAGE]
-        panel = points[points["language"].isin(shown)].assign(panel=lambda t: t["language"].map(language_name))
+        panel = points[points["language"].isin(shown)].assign(panel=lambda t: t["language"].map(name_of))
         panel = panel.set_index("language").loc[shown].reset_index()
         draw = functools.partial(_draw, circuit_charts.curves, panel)
         blocks.append(Picture(draw=draw, alt=_curves_alt(points, shown), data=chart_tables.curve_points(panel)))
@@ -217,11 +266,12 @@ def _curves_alt(points: pd.DataFrame, codes: Sequence[str]) -> str:
             continue
         beside = own[own["random_mean"].notna()]
         at = (beside if len(beside) else own).iloc[-1]
-        text = f"{language_name(code)}, {int(at['size'])} nodes {circuit_charts.percent(at['share'])}"
-        if len(beside):
-            text += f", random {circuit_charts.percent(at['random_mean'])}"
-        told.append(text)
-    return f"Share of the effect lost with the circuit, at the size that is judged: {'; '.join(told)}."
+        # i18n: a circuit of so many nodes carries such a share of the effect
+        text = ngettext("{n} node {share}", "{n} nodes {share}", int(at["size"]), share=percent(at["share"]))
+        # i18n: beside it: the share that random circuits carry
+        random = [_("random {share}", share=percent(at["random_mean"]))] if len(beside) else []
+        told.append(in_row([name_of(code), text, *random]))
+    return _("Share of the effect lost with the circuit, at the size that is judged: {shares}.", shares=in_series(told))
 
 
 def _across_languages(one: Seen) -> tuple[Block, ...]:
@@ -230,11 +280,13 @@ def _across_languages(one: Seen) -> tuple[Block, ...]:
         return ()
     draw = functools.partial(_draw, circuit_charts.transfer, cells)
     return (
-        Heading(text="Does the circuit of one language work in another?", level=2),
+        Heading(text=_("Does the circuit of one language work in another?"), level=2),
         Text(
-            text="Each row is a circuit and where it was chosen, each column where it is judged: share of that "
-            "language's effect that is lost with the circuit, in percent, on templates that had no say in the choice. "
-            "Framed: a language's own circuit."
+            text=_(
+                "Each row is a circuit and where it was chosen, each column where it is judged: share of that "
+                "language's effect that is lost with the circuit, in percent, on templates that had no say in the "
+                "choice. Framed: a language's own circuit."
+            )
         ),
         Picture(draw=draw, alt=_transfer_alt(cells), data=chart_tables.transfer_shares(cells)),
     )
@@ -242,54 +294,64 @@ def _across_languages(one: Seen) -> tuple[Block, ...]:
 
 def _transfer_alt(cells: pd.DataFrame) -> str:
     known = cells[cells["share"].notna()]
-    own, other = known[known["own"]], known[~known["own"] & (known["chosen"] != ALL_LANGUAGES)]
-    text = "Transfer of circuits."
+    own, other = known[known["own"]], known[~known["own"] & (known["chosen"] != _(ALL_LANGUAGES))]
+    texts = [_("Transfer of circuits.")]
     if len(own):
-        text += f" Mean share of a language's own circuit: {circuit_charts.percent(own['share'].mean())}."
+        texts.append(_("Mean share of a language's own circuit: {share}.", share=percent(own["share"].mean())))
     if len(other):
         order = other.sort_values("share", kind="stable")
-        low, high = order.iloc[0], order.iloc[-1]
-        text += (
-            f" Of circuits from other languages: {circuit_charts.percent(other['share'].mean())} (from "
-            f"{_transfer_pair(low)} to {_transfer_pair(high)})."
+        texts.append(
+            _(
+                "Of circuits from other languages: {mean} (from {lowest} to {highest}).",
+                mean=percent(other["share"].mean()),
+                lowest=_transfer_pair(order.iloc[0]),
+                highest=_transfer_pair(order.iloc[-1]),
+            )
         )
-    if (cells["word"] == "n.i.").any():
-        text += " Grey, “n.i.”: not interpretable."
-    return text + (" Grey, “none”: no number." if (cells["share"].isna() & (cells["word"] == "none")).any() else "")
+    if (cells["word"] == _(UNREAD_SIGN)).any():
+        texts.append(_("Grey, “{sign}”: not interpretable.", sign=_(UNREAD_SIGN)))
+    if (cells["share"].isna() & (cells["word"] == _(NONE))).any():
+        texts.append(_("Grey, “{sign}”: no number.", sign=_(NONE)))
+    return together(*texts)
 
 
 def _transfer_pair(cell: Any) -> str:
-    return f"{circuit_charts.percent(cell['share'])}, {cell['chosen']} in {cell['judged']}"
+    return _(
+        # i18n: the share that a circuit chosen in one language carries in another, as in "40 %, Swahili in Arabic"
+        "{share}, {chosen} in {judged}",
+        share=percent(cell["share"]),
+        chosen=cell["chosen"],
+        judged=cell["judged"],
+    )
 
 
 def _shared(one: Seen) -> tuple[Block, ...]:
     if not len(one.parts):
         return ()
     columns = (
-        Column(title="Kind", width=2.2),
-        Column(title="Languages", width=4.2),
-        Column(title="Nodes", width=4.2),
+        Column(title=_("Kind"), width=2.2),
+        Column(title=_("Languages"), width=4.2),
+        Column(title=_("Nodes"), width=4.2),
     )
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     columns_read = (one.parts[name].tolist() for name in ("node", "class", "languages"))
     for node, kind, languages in zip(*columns_read, strict=True):
         groups.setdefault((kind, tuple(languages.split(", "))), []).append(node)
     order = sorted(groups, key=lambda key: (CLASSES.index(key[0]), -len(key[1]), key[1]))
-    rows = [(kind, listed(map(language_name, codes)), _cut(groups[kind, codes])) for kind, codes in order]
-    text = (
+    rows = [(_(kind), listed(map(name_of, codes)), _cut(groups[kind, codes])) for kind, codes in order]
+    text = _(
         "Which nodes are in the circuits of which languages, circuits chosen on all templates. Universal: in that of "
         "every language that is read; shared: in those of several; language-specific: in one."
     )
     return (
-        Heading(text="Shared and separate parts", level=2),
+        Heading(text=_("Shared and separate parts"), level=2),
         Text(text=text),
         Table(columns=columns, rows=tuple(rows)),
     )
 
 
 def _cut(names: Sequence[str]) -> str:
-    more = len(names) - MOST_PARTS
-    return ", ".join(names[:MOST_PARTS]) + (f" and {more} more" if more > 0 else "")
+    return in_row(names) if len(names) <= MOST_PARTS else and_more(names, most=MOST_PARTS)
 
 
 def _joined(one: Seen) -> tuple[Block, ...]:
@@ -298,17 +360,33 @@ def _joined(one: Seen) -> tuple[Block, ...]:
         return ()
     edges = strongest_edges(one.edges, code)
     draw = functools.partial(_draw_graph, edges, one.n_layers)
-    whose = "all readable languages, pooled" if code == POOLED else language_name(code)
-    text = (
-        f"The circuit of {whose}, chosen on all templates: the {len(edges)} strongest connections between its nodes, "
-        "from the slot where the two groups differ, below, to the answer, above. Thicker is stronger; dashed and blue "
-        "works against the effect. Letters say how a head reads: q (what it looks for), k (where it finds it), v "
-        "(what it takes from there). Strengths are estimated by integrated gradients; the table gives those that were "
-        "also patched, as the mean over items in nats."
+    if code == POOLED:
+        title = _("How the parts are joined: all readable languages, pooled")
+        whose = ngettext(
+            "The circuit of all readable languages, pooled, chosen on all templates: the {n} strongest connection "
+            "between its nodes, from the slot where the two groups differ, below, to the answer, above.",
+            "The circuit of all readable languages, pooled, chosen on all templates: the {n} strongest connections "
+            "between its nodes, from the slot where the two groups differ, below, to the answer, above.",
+            len(edges),
+        )
+    else:
+        title = _("How the parts are joined: {language}", language=LanguageName(code))
+        whose = ngettext(
+            "The circuit of {language}, chosen on all templates: the {n} strongest connection between its nodes, from "
+            "the slot where the two groups differ, below, to the answer, above.",
+            "The circuit of {language}, chosen on all templates: the {n} strongest connections between its nodes, from "
+            "the slot where the two groups differ, below, to the answer, above.",
+            len(edges),
+            language=LanguageName(code),
+        )
+    key = _(
+        "Thicker is stronger; dashed and blue works against the effect. Letters say how a head reads: q (what it looks "
+        "for), k (where it finds it), v (what it takes from there). Strengths are estimated by integrated gradients; "
+        "the table gives those that were also patched, as the mean over items in nats."
     )
     return (
-        Heading(text=f"How the parts are joined: {whose}", level=2),
-        Text(text=text),
+        Heading(text=title, level=2),
+        Text(text=together(whose, key)),
         Picture(draw=draw, alt=_graph_alt(edges, one.n_layers)),
         _edge_table(edges, one.n_layers),
     )
@@ -319,7 +397,11 @@ def _draw_graph(edges: pd.DataFrame, n_layers: int, width: float) -> Any:
 
 
 def _end_name(layer: int, head: int, n_layers: int) -> str:
-    return "slot" if layer == -1 else "answer" if layer == n_layers else node_name(layer, head)
+    # i18n: where the graph of a circuit begins: the place of the prompt that names the group
+    if layer == -1:
+        return _("slot")
+    # i18n: where the graph of a circuit ends
+    return _("answer") if layer == n_layers else node_name(layer, head)
 
 
 def _edge_words(row: Any, n_layers: int) -> tuple[str, str]:
@@ -330,28 +412,35 @@ def _edge_words(row: Any, n_layers: int) -> tuple[str, str]:
 
 
 def _graph_alt(edges: pd.DataFrame, n_layers: int) -> str:
-    first = [" to ".join(_edge_words(row, n_layers)) for row in circuit_charts.rows_of(edges[:3])]
+    ends = [_edge_words(row, n_layers) for row in circuit_charts.rows_of(edges[:3])]
+    # i18n: a connection between two nodes of a circuit
+    first = [_("{one} to {other}", one=one, other=other) for one, other in ends]
     against = int((edges["score"] < 0).sum())
-    return (
-        f"Graph of a circuit, {len(edges)} connections. Strongest: {'; '.join(first)}. Connections that work against "
-        f"the effect: {against or 'none'}."
+    text = ngettext(
+        "Graph of a circuit, {n} connection. Strongest: {strongest}.",
+        "Graph of a circuit, {n} connections. Strongest: {strongest}.",
+        len(edges),
+        strongest=in_series(first),
     )
+    if not against:
+        return together(text, _("Connections that work against the effect: none."))
+    return together(text, _("Connections that work against the effect: {n}.", n=against))
 
 
 def _edge_table(edges: pd.DataFrame, n_layers: int) -> Table:
     columns = (
-        Column(title="From", width=2),
-        Column(title="To", width=2),
-        Column(title="Read as", width=1.2),
-        Column(title="Estimate, nats", width=1.6, align="right"),
-        Column(title="Patched, nats", width=1.6, align="right"),
+        Column(title=_("From"), width=2),
+        Column(title=_("To"), width=2),
+        Column(title=_("Read as"), width=1.2),
+        Column(title=_("Estimate, nats"), width=1.6, align="right"),
+        Column(title=_("Patched, nats"), width=1.6, align="right"),
     )
     rows = tuple(
         (
             *_edge_words(row, n_layers),
-            row.reader if row.reader in ("q", "k", "v") else "–",
+            row.reader if row.reader in ("q", "k", "v") else NO_NUMBER,
             _nats(row.score),
-            "–" if pd.isna(row.exact) else _nats(row.exact),
+            NO_NUMBER if pd.isna(row.exact) else _nats(row.exact),
         )
         for row in circuit_charts.rows_of(edges)
     )
@@ -359,14 +448,14 @@ def _edge_table(edges: pd.DataFrame, n_layers: int) -> Table:
 
 
 def _nats(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
+    return f"{'+' if value > 0 else ''}{number(value, decimals=3)}"
 
 
 def _observations(one: Seen) -> tuple[Block, ...]:
     lines = reading_lines(one.readings[one.readings["language"].isin(one.languages)])
     if not len(lines):
         return ()
-    text = (
+    text = _(
         "Watched, not changed: nothing here shows that the model uses what is seen. The logit lens asks what the model "
         "would answer if it stopped after a layer: how much of the difference between the item's two groups could be "
         "read off there. Attention is the share of its view that the model, at the end of the prompt, has on the words "
@@ -378,7 +467,7 @@ def _observations(one: Seen) -> tuple[Block, ...]:
         "nothing though the model does tell the groups apart. Thin lines are languages, thick lines their median."
     )
     return (
-        Heading(text=OBSERVATIONS, level=2),
+        Heading(text=_(OBSERVATIONS), level=2),
         Text(text=text),
         Picture(
             draw=functools.partial(_draw, circuit_charts.readings, lines),
@@ -391,8 +480,8 @@ def _observations(one: Seen) -> tuple[Block, ...]:
 def _readings_alt(lines: pd.DataFrame) -> str:
     medians = lines.groupby(["what", "layer"], sort=False)["value"].median()
     told = []
-    for what, sign in ((LENS, "is largest"), (ATTENTION, "is highest"), (PROBE, "is best")):
+    for what, peak in PEAKS.items():
         if what in medians.index.get_level_values("what"):
             values = medians[what]
-            told.append(f"{what} {sign} after layer {int(values.idxmax())} ({values.max():.2f})")
-    return f"Readings by layer, medians over languages: {'; '.join(told)}."
+            told.append(_(peak, layer=int(values.idxmax()), value=number(float(values.max()), decimals=2)))
+    return _("Readings by layer, medians over languages: {readings}.", readings=in_series(told))
