@@ -99,7 +99,7 @@ def _family(title: str, group: Sequence[Finding], labels: Mapping[str, str]) -> 
     grid.add_column("verdict", no_wrap=True)
     for one in group:
         verdict = f"{MARKS[one.verdict]} {SHORT[one.verdict]}"
-        grid.add_row(Text(harmless(_about(one.measurement.scope, labels))), *_figures(one), verdict)
+        grid.add_row(Text(harmless(about(one.measurement.scope, labels))), *_figures(one), verdict)
     out.print(grid)
     for reason in sorted({result.reason for result in results if isinstance(result, Undefined)}):
         line(f"  undefined: {reason}")
@@ -115,7 +115,7 @@ def _figures(finding: Finding) -> tuple[str, str, str, str, str]:
     return (f"{result.value:+.2f}", interval, str(result.n_clusters), p, detects)
 
 
-def _about(scope: Scope, labels: Mapping[str, str]) -> str:
+def about(scope: Scope, labels: Mapping[str, str]) -> str:
     """The filled parts of a scope in words."""
     languages = [language_name(code) for code in (scope.language, scope.other_language) if code]
     others = (scope.topic, scope.culture, scope.framework, scope.other_framework, scope.lens)
