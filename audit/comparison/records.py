@@ -36,6 +36,7 @@ class Difference:
     scope: Scope
     family: str  # of audit.findings.FAMILIES: what was corrected together
     family_size: int
+    confirmatory: bool = True  # of a family fixed before the run; the others are leads to follow
     estimate: Estimate | Undefined  # of B - A, in the measure's unit; `n_clusters` counts templates
     p_adjusted: float | None  # Holm within the family; None where there is nothing to test
     verdict: Outcome

@@ -156,6 +156,7 @@ def _corrected(
             scope=measurement.scope,
             family=family.name,
             family_size=len(members),
+            confirmatory=family.confirmatory,
             estimate=estimate,
             p_adjusted=None if untested else float(p),
             verdict=_verdict(estimate, float(p), one.floor, barred=bool(why), alpha=alpha),
