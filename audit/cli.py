@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from audit import app_cli, terminal
+from audit.comparison_cli import compare_runs
 from audit.desk_cli import desk_app
 from audit.errors import AuditError, ResourceError, UsageError
 from audit.pipeline import DEFAULT_MODEL, Depth, Request
@@ -36,6 +37,8 @@ Examples:
   plural-audit try "The {nurse|engineer} said that" --answers " she" " he"
 
                                                        one pair, and the nodes that carry its effect
+
+  plural-audit compare RUN_A RUN_B                     what changed between two runs, with tests
 
   plural-audit selftest                                how well looking inside finds what was planted
 
@@ -76,6 +79,7 @@ app.add_typer(suites_app, name="suites")
 app.add_typer(models_app, name="models")
 app.add_typer(sae_app, name="sae")
 app.add_typer(desk_app, name="desk")
+app.command("compare")(compare_runs)
 app.command("app")(app_cli.open_app)
 
 Model = Annotated[
