@@ -40,6 +40,7 @@ LEAST_SHARE = 0.3  # of the width that the estimates keep when the null is in th
 ROW = 13  # points per row of a plot
 MOST_LABEL, MOST_IN_PANEL, GAP = 150.0, 84.0, 14  # points
 LABEL_PADDING = 6
+FAINT = 0.35  # opacity of dots that are there to compare with
 PIXEL = 4 / 3  # svglib reads a bare number as a CSS pixel, 3/4 of a point; the charts count in points
 HEAD = 9.0  # points, size of the name of a panel
 
@@ -68,8 +69,8 @@ def pieces(plot: Plot) -> Iterator[Plot]:
 def domain(plot: Plot) -> tuple[float, float]:
     """Range of the x axis.
 
-    All values, their intervals as far as they are not absurdly wide, and the null unless it lies so far off that the
-    estimates would shrink to dots.
+    All values, their intervals as far as they are not absurdly wide, and the null with its margin unless it lies so far
+    off that the estimates would shrink to dots.
     """
     values = [dot.value for dot in plot.dots]
     ends = [end for dot in plot.dots for end in (dot.low, dot.high) if math.isfinite(end)]
@@ -77,12 +78,16 @@ def domain(plot: Plot) -> tuple[float, float]:
     spread = max(values) - min(values) or max([*values, *ends]) - min([*values, *ends]) or 1.0
     low = min([*values, *(max(end, min(values) - 3 * spread) for end in ends)])
     high = max([*values, *(min(end, max(values) + 3 * spread) for end in ends)])
-    if plot.null is not None:
-        wide = max(high, plot.null) - min(low, plot.null)
+    for mark in () if plot.null is None else (plot.null, *_bounds(plot.null, plot.margin)):
+        wide = max(high, mark) - min(low, mark)
         if wide * LEAST_SHARE <= high - low:
-            low, high = min(low, plot.null), max(high, plot.null)
+            low, high = min(low, mark), max(high, mark)
     pad = (high - low) * 0.04 or 0.5
     return low - pad, high + pad
+
+
+def _bounds(null: float, margin: float | None) -> tuple[float, ...]:
+    return () if margin is None else (null - margin, null + margin)
 
 
 def chart(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
@@ -115,11 +120,12 @@ def chart(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
     null = base.mark_rule(clip=True, color=GREY, strokeWidth=1, strokeDash=[3, 2]).encode(
         x=alt.X("null:Q", scale=scale, axis=x_axis)
     )
-    bars = base.mark_rule(strokeWidth=1.6, opacity=0.75, clip=True).encode(
-        y=y, x=alt.X("low:Q", scale=scale, title=plot.unit, axis=x_axis), x2="high:Q", color=colour
+    faint = alt.Opacity("opacity:Q", scale=None, legend=None)
+    bars = base.mark_rule(strokeWidth=1.6, strokeOpacity=0.75, clip=True).encode(
+        y=y, x=alt.X("low:Q", scale=scale, title=plot.unit, axis=x_axis), x2="high:Q", color=colour, opacity=faint
     )
-    dots = base.mark_point(filled=True, size=48, opacity=1).encode(y=y, x=x, color=colour, shape=shape)
-    layers = alt.layer(bars, dots) if plot.null is None else alt.layer(null, bars, dots)
+    dots = base.mark_point(filled=True, size=48).encode(y=y, x=x, color=colour, shape=shape, opacity=faint)
+    layers = alt.layer(bars, dots) if plot.null is None else alt.layer(*_band(plot, scale, limits), null, bars, dots)
     rows = pd.DataFrame([_row(dot, plot, limits) for dot in plot.dots])
     if len(panels) < 2:
         drawn = layers.properties(data=rows, width=width, height=alt.Step(ROW))
@@ -144,6 +150,19 @@ def chart(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
     return styled(drawn)
 
 
+def _band(plot: Plot, scale: Any, limits: tuple[float, float]) -> list[Any]:
+    """The ground of what is too near to the null to matter."""
+    import altair as alt
+
+    if plot.null is None or plot.margin is None:
+        return []
+    near, far = max(plot.null - plot.margin, limits[0]), min(plot.null + plot.margin, limits[1])
+    if near >= far:
+        return []
+    drawn = alt.Chart(pd.DataFrame([{"near": near, "far": far}])).mark_rect(color=HAIR, opacity=0.45)
+    return [drawn.encode(x=alt.X("near:Q", scale=scale), x2="far:Q")]
+
+
 def _ragged(plot: Plot) -> bool:
     """Whether the panels have different rows."""
     rows: dict[str, list[str]] = {}
@@ -161,6 +180,7 @@ def _row(dot: Dot, plot: Plot, limits: tuple[float, float]) -> dict[str, object]
         "high": min(dot.high, limits[1]),
         "null": 0.0 if plot.null is None else plot.null,  # drawn only where there is one
         "verdict": str(dot.verdict),
+        "opacity": FAINT if dot.faint else 1.0,
     }
 
 
