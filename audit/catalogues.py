@@ -153,11 +153,14 @@ def fault(message: Message, *, n_forms: int) -> str:
 
 
 def placeholders(text: str) -> set[str]:
-    """Names in braces; a broken or numbered one counts as itself, so that it never matches."""
+    """Names in braces; what is broken, or more than a name, counts as itself, so that it never matches."""
     try:
-        return {name for _text, name, _spec, _conversion in string.Formatter().parse(text) if name is not None}
+        parts = [part[1:] for part in string.Formatter().parse(text) if part[1] is not None]
     except ValueError:
         return {text}
+    return {
+        text if spec or conversion or not str(name).isidentifier() else str(name) for name, spec, conversion in parts
+    }
 
 
 def messages(catalog: Catalog) -> Iterator[Message]:

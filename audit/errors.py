@@ -55,6 +55,12 @@ class TooFewItems(AuditError):  # noqa: N818 - reads as the fact it states
 
     exit_code = 70
 
+    @property
+    def reason(self) -> str:
+        """What is lacking, as it was given: a sentence that is kept with its parts stays one."""
+        given: str = self.args[0]
+        return given
+
 
 class DeskError(AuditError):
     """The community desk's database cannot be used, or what was asked of it does not fit what it holds."""
@@ -68,3 +74,15 @@ class NotAllowedError(DeskError):
 
 class ConflictError(DeskError):
     """Somebody else, or another tab, changed the same thing first; nothing was written."""
+
+
+class PolicyError(AuditError):
+    """A release policy cannot be read or does not hold together."""
+
+    exit_code = 72
+
+
+class SignatureError(AuditError):
+    """A key cannot be made, found or opened, or a signature cannot be made."""
+
+    exit_code = 73

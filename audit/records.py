@@ -387,6 +387,7 @@ class Estimate:
     detectable: float | None = None  # distance from `null` found with `power` at the family's corrected level
     power: float | None = None
     margin: float | None = None  # smallest distance from `null` that would matter (docs, per measure)
+    clusters: str = "items"  # what `n_clusters` counts, a plural noun of audit.terms
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ python -m audit.wording check      says what is missing, stale, or has other pla
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
@@ -26,7 +27,7 @@ from typing import Any, SupportsIndex
 
 from babel import Locale, UnknownLocaleError, dates, lists, numbers
 
-from audit.catalogues import SOURCE, Catalogue
+from audit.catalogues import SOURCE, Catalogue, placeholders
 
 LABEL = "label"  # context of the names that suites give to axes, cultures and frameworks
 _current: ContextVar[str] = ContextVar("language", default=SOURCE)
@@ -67,9 +68,10 @@ class Label:
 
 @dataclass(frozen=True)
 class Listed:
-    """Several values as a list of the language: "a, b and c"."""
+    """Several values as a list of the language: "a, b and c", or "a, b, c" where nothing joins the last to the rest."""
 
     things: tuple[Value, ...]
+    joined: bool = True
 
 
 class Said(str):
@@ -114,6 +116,14 @@ def said_n(one: str, many: str, n: int, **values: Value) -> Said:
     return Said(one, many, {"n": n, **values})
 
 
+def in_turn(clauses: Sequence[Said]) -> Said:
+    """Several clauses as one, each complete in itself: "one; another; a third"."""
+    if len(clauses) == 1:
+        return clauses[0]
+    # i18n: two complete clauses side by side
+    return said("{first}; {rest}", first=clauses[0], rest=in_turn(clauses[1:]))
+
+
 def spoken(text: str) -> str:
     """A kept sentence in the language in use; text that is no kept sentence as it is."""
     if not isinstance(text, Said) or _current.get() == SOURCE:
@@ -138,8 +148,13 @@ def pgettext(context: str, message: str) -> str:
 
 
 def N_(message: str) -> str:  # noqa: N802 - gettext's own name
-    """`message` unchanged: marks what is translated later, where it is said, by `_`."""
+    """`message` unchanged: marks what is translated later, where it is said, by `_` or `said`."""
     return message
+
+
+def N_n(one: str, many: str) -> tuple[str, str]:  # noqa: N802 - as above
+    """Two forms unchanged: marks what is translated later, where it is said, by `ngettext` or `said_n`."""
+    return one, many
 
 
 def label(name: str) -> str:
@@ -225,14 +240,15 @@ def _written(value: Value, language: str) -> str:
     if isinstance(value, Label):
         return CATALOGUE.of(language).pgettext(LABEL, value.name) if value.name else value.name
     if isinstance(value, Listed):
-        return _list([_written(one, language) for one in value.things], language)
+        return _list([_written(one, language) for one in value.things], language, joined=value.joined)
     if isinstance(value, int) and language != SOURCE:
         return str(numbers.format_decimal(value, locale=language))
     return str(value)
 
 
 def _figure(figure: Number, language: str) -> str:
-    value = round(figure.value, figure.decimals) + 0.0  # no negative zero
+    # As a float of Python: numpy rounds halves that are none. Adding 0.0 takes the sign from zero.
+    value = round(float(figure.value), figure.decimals) + 0.0
     text = f"{value:.{figure.decimals}f}"
     if language != SOURCE:
         pattern = "#,##0." + "0" * figure.decimals if figure.decimals else "#,##0"
@@ -240,7 +256,10 @@ def _figure(figure: Number, language: str) -> str:
     return f"+{text}" if figure.signed and value > 0 else text
 
 
-def _list(things: list[str], language: str) -> str:
+def _list(things: list[str], language: str, *, joined: bool) -> str:
+    if not joined and things:  # what CLDR puts between two in the middle of a list
+        between = Locale.parse(language).list_patterns["standard"]["middle"]
+        return functools.reduce(lambda one, other: str(between).replace("{0}", one).replace("{1}", other), things)
     if language != SOURCE:
         return str(lists.format_list(things, locale=language))
     return " and ".join([*([", ".join(things[:-1])] if things[:-1] else []), *things[-1:]])
@@ -272,7 +291,7 @@ def packed(value: Value) -> Any:
     if isinstance(value, Label):
         return {"label": value.name}
     if isinstance(value, Listed):
-        return {"list": [packed(one) for one in value.things]}
+        return {"list": [packed(one) for one in value.things], **({} if value.joined else {"joined": False})}
     return value
 
 
@@ -282,11 +301,37 @@ def unpacked(plain: Any) -> Any:
     Raises:
         ValueError: something else.
     """
+    try:
+        return _unpacked(plain)
+    except RecursionError:
+        raise ValueError("a wording is nested too deeply") from None
+
+
+def kept(text: str) -> Any:
+    """A text as it stands in a file for others to read: its English, and beside it the parts of a kept sentence."""
+    return {"text": str(text), **packed(text)} if isinstance(text, Said) else text
+
+
+def restored(plain: Any) -> str:
+    """The text that `kept` wrote.
+
+    Raises:
+        ValueError: something else, or parts that do not give the English beside them.
+    """
+    text = unpacked(plain)
+    if not isinstance(text, str):
+        raise ValueError(f"{plain!r} is no text")
+    if isinstance(plain, dict) and plain.get("text", text) != text:
+        raise ValueError(f"{plain['text']!r} is not what its parts say: {str(text)!r}")
+    return text
+
+
+def _unpacked(plain: Any) -> Any:
     if isinstance(plain, str | int):
         return plain
     match plain:
         case {"says": str(message), "with": dict(values)}:
-            return Said(message, plain.get("plural", ""), {name: unpacked(one) for name, one in values.items()})
+            return _sentence(message, plain.get("plural", ""), {name: _unpacked(one) for name, one in values.items()})
         case {"number": int(value) | float(value), "decimals": int(decimals), "signed": bool(signed)}:
             return Number(value, decimals, signed)
         case {"share": int(value) | float(value)}:
@@ -296,8 +341,18 @@ def unpacked(plain: Any) -> Any:
         case {"label": str(name)}:
             return Label(name)
         case {"list": list(things)}:
-            return Listed(tuple(unpacked(one) for one in things))
+            return Listed(tuple(_unpacked(one) for one in things), plain.get("joined", True) is True)
     raise ValueError(f"{plain!r} is no wording")
+
+
+def _sentence(message: str, plural: Any, values: dict[str, Value]) -> Said:
+    """A sentence from outside. Only names may stand in its braces: a format could ask for any width or attribute."""
+    forms = (message, plural) if plural else (message,)
+    if not isinstance(plural, str) or not all(placeholders(form) <= set(values) for form in forms if values):
+        raise ValueError(f"{message!r} has other placeholders than {sorted(values)}")
+    if plural and not isinstance(values.get("n"), int):
+        raise ValueError(f"{message!r} counts, but no n is given")
+    return Said(message, plural, values)
 
 
 # --- catalogues ------------------------------------------------------------------------------
@@ -314,6 +369,8 @@ def _labels_of_suites() -> list[tuple[str, str]]:
         suite = tomllib.loads(file.read_text(encoding="utf-8"))
         found[("", suite["question"])] = None
         found.update(dict.fromkeys((LABEL, name) for name in suite.get("labels", {}).values()))
+        parts = [part for group in suite.values() if isinstance(group, list) for part in group if isinstance(part, dict)]
+        found.update(dict.fromkeys((LABEL, region) for part in parts for region in part.get("regions", ())))
     return list(found)
 
 
@@ -326,6 +383,7 @@ CATALOGUE = Catalogue(
         "N_": None,
         "said": None,
         "said_n": (1, 2),
+        "N_n": (1, 2),
         "ngettext": (1, 2),
         "pgettext": ((1, "c"), 2),
     },

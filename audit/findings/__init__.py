@@ -19,7 +19,7 @@ from audit.errors import RunError
 from audit.findings.caveats import caveats_of
 from audit.findings.designed import Design
 from audit.findings.gate import Gate
-from audit.findings.sentences import sentence_of
+from audit.findings.sentences import reason_of, sentence_of
 from audit.findings.words import Words
 from audit.measures import MEASURES, prepare
 from audit.measures.capacity import beats_random_model
@@ -39,8 +39,9 @@ from audit.records import (
     Verdict,
     as_dict,
 )
+from audit.wording import kept, restored
 
-__all__ = ["FAMILIES", "Family", "findings_table", "from_json", "to_json", "weigh"]
+__all__ = ["FAMILIES", "Family", "findings_table", "from_json", "reason_of", "to_json", "to_plain", "weigh"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -401,7 +402,7 @@ def findings_table(findings: Sequence[Finding]) -> pd.DataFrame:
                 "p_adjusted": finding.p_adjusted,
                 "unit": estimate.get("unit", ""),
                 "n_clusters": estimate.get("n_clusters", 0),
-                "sentence": finding.sentence,
+                "sentence": str(finding.sentence),
             }
         )
     table = pd.DataFrame(rows, columns=[*columns, *numbers, "unit", "n_clusters", "sentence"])
@@ -415,14 +416,30 @@ def to_json(findings: Sequence[Finding]) -> str:
         RunError: a figure that is not finite.
     """
     try:
-        return json.dumps([as_dict(finding) for finding in findings], ensure_ascii=False, indent=1, allow_nan=False)
+        return json.dumps([to_plain(finding) for finding in findings], ensure_ascii=False, indent=1, allow_nan=False)
     except ValueError as error:
         guilty = next((f.id for f in findings if not _finite(as_dict(f))), "?")
         raise RunError(f"finding {guilty}: holds a number that is not finite; report this as a bug") from error
 
 
+def to_plain(finding: Finding) -> dict[str, Any]:
+    """A finding as JSON-ready types. A text that is kept with its parts is an object: `text` is its English.
+
+    Beside it stand the parts, from which it can be said in other languages (docs/findings-format.md).
+    """
+    return dict(_with_parts(as_dict(finding)))
+
+
+def _with_parts(plain: Any) -> Any:
+    if isinstance(plain, Mapping):
+        return {name: _with_parts(value) for name, value in plain.items()}
+    if isinstance(plain, list | tuple):
+        return [_with_parts(value) for value in plain]
+    return kept(plain) if isinstance(plain, str) else plain
+
+
 def from_json(text: str) -> tuple[Finding, ...]:
-    """Findings from the text that `to_json` wrote.
+    """Findings from the text that `to_json` wrote. In older ones texts are plain; they stay so, in English.
 
     Raises:
         RunError: not such a text.
@@ -435,17 +452,25 @@ def from_json(text: str) -> tuple[Finding, ...]:
 
 def _finding(plain: dict[str, Any]) -> Finding:
     inner = plain["measurement"]
-    result = inner["result"]
+    result = dict(inner["result"])
+    for name in {"reason", "method"} & set(result):
+        result[name] = restored(result[name])
     measurement = Measurement(
         measure=inner["measure"],
         scope=Scope(**inner["scope"]),
         result=Undefined(**result) if "reason" in result else Estimate(**result),
         items=tuple(inner["items"]),
-        notes=tuple(inner["notes"]),
+        notes=tuple(map(restored, inner["notes"])),
         details=dict(inner["details"]),
     )
-    rest = {name: value for name, value in plain.items() if name not in ("measurement", "verdict", "caveats")}
-    return Finding(measurement=measurement, verdict=Verdict(plain["verdict"]), caveats=tuple(plain["caveats"]), **rest)
+    rebuilt = ("measurement", "verdict", "sentence", "caveats")
+    return Finding(
+        measurement=measurement,
+        verdict=Verdict(plain["verdict"]),
+        sentence=restored(plain["sentence"]),
+        caveats=tuple(map(restored, plain["caveats"])),
+        **{name: value for name, value in plain.items() if name not in rebuilt},
+    )
 
 
 def _finite(plain: Any) -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 
-from audit.findings.sentences import FROM_INSIDE, counted, rounded
 from audit.findings.words import Words
 from audit.measures.capacity import beats_random_model
 from audit.measures.circuits import beats_random
@@ -13,7 +11,8 @@ from audit.measures.statistics import ALPHA
 from audit.measures.stereotype import FEWEST_CONTROLS, beats_controls
 from audit.measures.view import View
 from audit.records import Estimate, Measurement, Undefined
-from audit.suites.languages import language_name
+from audit.terms import amount, counted
+from audit.wording import Label, LanguageName, Listed, Number, Share, said, said_n
 
 FEW_CLUSTERS = 8
 MANY_TIES = 0.1
@@ -24,10 +23,14 @@ OF_CULTURES = (
     *("pathway_capacity", "pathway_gap", "context_activation"),
 )
 CULTURE = (*KNOWLEDGE, *OF_CULTURES)
+OF_FRAMEWORKS = (
+    *("framework_capacity", "framework_difference", "steering_capacity", "steering_difference"),
+    *("framework_balance", "framework_conflict"),
+)
+FROM_INSIDE = (*OF_CULTURES, *OF_FRAMEWORKS, "latent_effect")  # they read the inside of the model
 BY_ANSWERS = ("underrepresentation", "steering_capacity", "steering_difference", "latent_effect")  # among others
 CARRIED = ("circuit_share", "circuit_sufficiency", "circuit_strength", "circuit_transfer")
 REGIONS_TOLD = 3
-LANGUAGES_LISTED = re.compile(r"^over ([^;]+)(?:; without ([^;]+))?$")
 
 
 def caveats_of(
@@ -40,54 +43,54 @@ def caveats_of(
     no_floor = view.evidence.manifest.noise_floor is None
 
     def caveats(measurement: Measurement, confirmatory: bool) -> tuple[str, ...]:
-        said = [_with_names(note) for note in measurement.notes]
+        told = [*measurement.notes]
         if not confirmatory:
-            said.append("exploratory: a lead to follow, not a result to rest a headline on")
-        said += _about_the_number(measurement)
-        said += _about_controls(measurement, moving_controls)
-        said += _about_circuits(measurement, on_controls)
-        said += _about_features(measurement)
-        said += _about_regions(measurement, words)
-        said += _about_the_words(measurement, words)
+            told.append(said("exploratory: a lead to follow, not a result to rest a headline on"))
+        told += _about_the_number(measurement)
+        told += _about_controls(measurement, moving_controls)
+        told += _about_circuits(measurement, on_controls)
+        told += _about_features(measurement)
+        told += _about_regions(measurement, words)
+        told += _about_the_words(measurement, words)
         if model.quantisation:
-            said.append(f"weights are quantised ({model.quantisation}); nothing is said about the published weights")
+            told.append(
+                said(
+                    "weights are quantised ({how}); nothing is said about the published weights",
+                    how=model.quantisation,
+                )
+            )
         if no_floor:
-            said.append("this run measured no noise floor, so effects of numerical noise are not told apart")
-        return tuple(dict.fromkeys(said))
+            told.append(said("this run measured no noise floor, so effects of numerical noise are not told apart"))
+        return tuple(dict.fromkeys(told))
 
     return caveats
-
-
-def _with_names(note: str) -> str:
-    """A list of languages by name, where a note has it by code."""
-    listed = LANGUAGES_LISTED.match(note)
-    if not listed:
-        return note
-    over, without = (
-        ", ".join(language_name(code) for code in codes.split(", ")) if codes else "" for codes in listed.groups()
-    )
-    return f"over {over}" + (f"; without {without}" if without else "")
 
 
 def _about_the_number(measurement: Measurement) -> list[str]:
     result = measurement.result
     if isinstance(result, Undefined):
         return []
-    said = []
+    told: list[str] = []
     if result.n_clusters < FEW_CLUSTERS:
-        said.append(f"rests on only {counted(result)}")
+        # i18n: {number} is as in "5 templates"
+        told.append(said("rests on only {number}", number=counted(result)))
     ties = measurement.details.get("share_tied", 0.0)
     if ties > MANY_TIES:
-        said.append(f"{ties:.0%} of the items are ties within the noise floor")
+        told.append(said("{share} of the items are ties within the noise floor", share=Share(ties)))
     if measurement.measure in KNOWLEDGE:
-        said.append("one lens only (knowledge); says nothing about how a culture is represented otherwise")
+        told.append(said("one lens only (knowledge); says nothing about how a culture is represented otherwise"))
     if measurement.measure in ("bits_per_byte", "stereotype_effect", "circuit_strength"):
-        said.append("not to be compared with the number of another language")
-    without = [measurement.details.get(f"{end}_without_one_language") for end in ("lowest", "highest")]
-    if without[0] is not None and without[1] is not None:
-        low, high = (rounded(value, signed=True) for value in without)
-        said.append(f"whichever one language is left out, the mean of the rest lies between {low} and {high}")
-    return said
+        told.append(said("not to be compared with the number of another language"))
+    low, high = (measurement.details.get(f"{end}_without_one_language") for end in ("lowest", "highest"))
+    if low is not None and high is not None:
+        told.append(
+            said(
+                "whichever one language is left out, the mean of the rest lies between {low} and {high}",
+                low=Number(low, signed=True),
+                high=Number(high, signed=True),
+            )
+        )
+    return told
 
 
 def _about_controls(measurement: Measurement, moving: Mapping[tuple[str, str], Measurement]) -> list[str]:
@@ -104,25 +107,49 @@ def _not_beaten(measurement: Measurement, result: Estimate) -> list[str]:
     if beats_controls(measurement):
         return []
     n = int(details.get("n_controls", 0))
+    if not n:
+        return [
+            said(
+                "no control pairs to compare with, {least} are needed: no evidence of an effect is claimed",
+                least=FEWEST_CONTROLS,
+            )
+        ]
     if n < FEWEST_CONTROLS:
-        have = f"only {n} control pair{'s' if n > 1 else ''}" if n else "no control pairs"
-        return [f"{have} to compare with, {FEWEST_CONTROLS} are needed: no evidence of an effect is claimed"]
+        return [
+            said_n(
+                "only {n} control pair to compare with, {least} are needed: no evidence of an effect is claimed",
+                "only {n} control pairs to compare with, {least} are needed: no evidence of an effect is claimed",
+                n,
+                least=FEWEST_CONTROLS,
+            )
+        ]
     if "p_beats_controls" not in details:
-        return ["too few templates to compare with the control pairs: no evidence of an effect is claimed"]
+        return [said("too few templates to compare with the control pairs: no evidence of an effect is claimed")]
     return [
-        "not told apart from swaps without social meaning, so no evidence of an effect is claimed: "
-        f"{rounded(result.value, signed=True)} against {rounded(details['control_mean'], signed=True)} {result.unit} "
-        f"in {n} control pairs, p = {details['p_beats_controls']:.3f}"
+        said_n(
+            # i18n: {control} is a figure with its unit
+            "not told apart from swaps without social meaning, so no evidence of an effect is claimed: {value} against "
+            "{control} in {n} control pair, p = {p}",
+            "not told apart from swaps without social meaning, so no evidence of an effect is claimed: {value} against "
+            "{control} in {n} control pairs, p = {p}",
+            n,
+            value=Number(result.value, signed=True),
+            control=amount(Number(details["control_mean"], signed=True), result.unit),
+            p=Number(details["p_beats_controls"], decimals=3),
+        )
     ]
 
 
 def _moving_controls(measurement: Measurement) -> str:
     result = measurement.result
     assert isinstance(result, Estimate)
-    return (
-        f"control pairs without social meaning move too in {language_name(measurement.scope.language)} "
-        f"(mean {rounded(result.value, signed=True)} nats, p = {result.p_value:.3f}): "
-        "part of the effect may come from the suite's form"
+    assert result.p_value is not None
+    return said(
+        "control pairs without social meaning move too in {language} (mean {mean}, p = {p}): part of the effect may "
+        "come from the suite's form",
+        language=LanguageName(measurement.scope.language),
+        mean=amount(Number(result.value, signed=True), "nats"),
+        p=Number(result.p_value, decimals=3),
     )
 
 
@@ -134,44 +161,62 @@ def _moves(measurement: Measurement) -> bool:
 def _about_circuits(measurement: Measurement, on_controls: Mapping[tuple[str, str], Measurement]) -> list[str]:
     if measurement.measure not in CARRIED or isinstance(measurement.result, Undefined):
         return []
-    said = [
-        "effects of taking the outputs of heads and MLPs from the run on the other group's prompt; "
-        "other ways to remove a part of a model can give other shares"
+    told: list[str] = [
+        said(
+            "effects of taking the outputs of heads and MLPs from the run on the other group's prompt; other ways to "
+            "remove a part of a model can give other shares"
+        )
     ]
     ablated = measurement.details.get("mean_ablation_share")
     if ablated is not None:
-        said.append(f"with their mean over the language's prompts instead, the share is {rounded(ablated)}")
+        told.append(
+            said(
+                # i18n: "their" is that of the heads and MLPs named in the sentence before
+                "with their mean over the language's prompts instead, the share is {share}",
+                share=Number(ablated),
+            )
+        )
     if not beats_random(measurement):
-        said.append(_not_beyond_random(measurement))
+        told.append(_not_beyond_random(measurement))
     control = on_controls.get((measurement.scope.suite, measurement.scope.language))
-    return said + ([_a_general_path(control)] if control and measurement.scope.language and _general(control) else [])
+    return told + ([_a_general_path(control)] if control and measurement.scope.language and _general(control) else [])
 
 
 def _about_features(measurement: Measurement) -> list[str]:
     if measurement.measure not in FROM_INSIDE or isinstance(measurement.result, Undefined):
         return []
-    said = []
+    told: list[str] = []
     if measurement.measure not in BY_ANSWERS and measurement.scope.lens not in ("knowledge", "steering"):
-        said.append(
-            "read inside the model: what can be read there need not be used in answers, and is no harm by itself"
+        told.append(
+            said("read inside the model: what can be read there need not be used in answers, and is no harm by itself")
         )
     if measurement.measure in OF_CULTURES:
-        said.append("a handful of practices stands for a culture; a culture is not a vector, nor a set of latents")
+        told.append(
+            said("a handful of practices stands for a culture; a culture is not a vector, nor a set of latents")
+        )
     if not beats_random_model(measurement):
-        random = measurement.details.get("random_model_bits")
-        seen = "" if random is None else f" ({rounded(random, signed=True)} bits)"
-        how = "not told apart from" if random is not None else "not compared with"
-        said.append(f"{how} the latents of a randomly re-initialised model{seen}, so no evidence is claimed")
-    return said
+        told.append(_not_beyond_random_model(measurement))
+    return told
+
+
+def _not_beyond_random_model(measurement: Measurement) -> str:
+    random = measurement.details.get("random_model_bits")
+    if random is None:
+        return said("not compared with the latents of a randomly re-initialised model, so no evidence is claimed")
+    return said(
+        "not told apart from the latents of a randomly re-initialised model ({bits}), so no evidence is claimed",
+        bits=amount(Number(random, signed=True), "bits"),
+    )
 
 
 def _not_beyond_random(measurement: Measurement) -> str:
     p = measurement.details.get("p_against_random")
     if p is None:
-        return "not compared with random circuits of the same make-up, so no evidence is claimed"
-    return (
-        "not told apart from random circuits of the same make-up, so no evidence is claimed: "
-        f"{p:.0%} of them reach as far"
+        return said("not compared with random circuits of the same make-up, so no evidence is claimed")
+    return said(
+        "not told apart from random circuits of the same make-up, so no evidence is claimed: {share} of them reach as "
+        "far",
+        share=Share(p),
     )
 
 
@@ -184,16 +229,29 @@ def _general(control: Measurement) -> bool:
 
 
 def _a_general_path(control: Measurement) -> str:
-    result, language = control.result, language_name(control.scope.language)
-    unknown = "not known to be special to stereotypes"
+    result = control.result
     if isinstance(result, Undefined):
-        return (
-            f"{unknown}: what the circuit carries of swaps without social meaning could not be told ({result.reason})"
+        return said(
+            "not known to be special to stereotypes: what the circuit carries of swaps without social meaning could "
+            "not be told ({why})",
+            why=result.reason,
         )
-    against = "" if result.null is None else f", and {rounded(result.null)} of the groups'"
-    return (
-        f"{unknown}: in {language} the same circuit carries {rounded(result.value)} of the effect of swaps without "
-        f"social meaning{against}; it may be a general path from the changed words to the answer"
+    language, share = LanguageName(control.scope.language), Number(result.value)
+    if result.null is None:
+        return said(
+            "not known to be special to stereotypes: in {language} the same circuit carries {share} of the effect of "
+            "swaps without social meaning; it may be a general path from the changed words to the answer",
+            language=language,
+            share=share,
+        )
+    return said(
+        # i18n: {of_groups} is a share of the effect of swapping the groups
+        "not known to be special to stereotypes: in {language} the same circuit carries {share} of the effect of swaps "
+        "without social meaning, and {of_groups} of the groups'; it may be a general path from the changed words to "
+        "the answer",
+        language=language,
+        share=share,
+        of_groups=Number(result.null),
     )
 
 
@@ -203,26 +261,73 @@ def _about_regions(measurement: Measurement, words: Words) -> list[str]:
         return []
     regions = words.regions(measurement)
     top = sorted(regions.items(), key=lambda one: (-one[1], one[0]))[:REGIONS_TOLD]
-    language = measurement.scope.language
-    spoken = f"{language_name(language)} is" if language else "these languages are"
-    held = f"whether the stereotypes are held where {spoken} spoken was not checked"
+    held = _where_spoken(measurement.scope.language)
     if not top:
-        return [f"no item says where its stereotype is documented; {held}"]
-    (first, n), *others = top
-    where = "".join(f", {count} for {region}" for region, count in others)
-    documented = f"of {len(measurement.items)} items, {n} {'are' if n > 1 else 'is'} documented for {first}{where}"
-    return [f"{documented}; {held}"]
+        # i18n: {held} is a clause on what was not checked
+        return [said("no item says where its stereotype is documented; {held}", held=held)]
+    (region, n), *others = top
+    total = len(measurement.items)
+    if not others:
+        return [
+            said_n(
+                # i18n: {n} of the items; {held} is a clause on what was not checked
+                "of {total} items, {n} is documented for {region}; {held}",
+                "of {total} items, {n} are documented for {region}; {held}",
+                n,
+                total=total,
+                region=Label(region),
+                held=held,
+            )
+        ]
+    # i18n: so many items for a region, in a list of such
+    further = [said("{n} for {region}", n=count, region=Label(name)) for name, count in others]
+    return [
+        said_n(
+            # i18n: {n} of the items; {others} is a list as in "3 for Kenya, 2 for Peru"; {held} is a clause
+            "of {total} items, {n} is documented for {region}, {others}; {held}",
+            "of {total} items, {n} are documented for {region}, {others}; {held}",
+            n,
+            total=total,
+            region=Label(region),
+            others=Listed(tuple(further), joined=False),
+            held=held,
+        )
+    ]
+
+
+def _where_spoken(language: str) -> str:
+    if not language:
+        return said("whether the stereotypes are held where these languages are spoken was not checked")
+    return said(
+        "whether the stereotypes are held where {language} is spoken was not checked", language=LanguageName(language)
+    )
 
 
 def _about_the_words(measurement: Measurement, words: Words) -> list[str]:
     texts = words.behind(measurement)
     raw, translated = sum(text.unreviewed for text in texts), sum(text.translated for text in texts)
-    said = []
+    told: list[str] = []
     if raw:
-        said.append(f"{raw} of {len(texts)} texts were written by a machine and reviewed by no native speaker")
-    if translated and measurement.measure in CULTURE:
-        so = ", so nothing is claimed" if words.mostly_translated(measurement) else ""
-        said.append(
-            f"{translated} of {len(texts)} texts are translations, which cannot carry a claim about a culture{so}"
+        told.append(
+            said(
+                "{n} of {total} texts were written by a machine and reviewed by no native speaker",
+                n=raw,
+                total=len(texts),
+            )
         )
-    return said
+    if not translated or measurement.measure not in CULTURE:
+        return told
+    counts = {"n": translated, "total": len(texts)}
+    if words.mostly_translated(measurement):
+        return [
+            *told,
+            said(
+                "{n} of {total} texts are translations, which cannot carry a claim about a culture, so nothing is "
+                "claimed",
+                **counts,
+            ),
+        ]
+    return [
+        *told,
+        said("{n} of {total} texts are translations, which cannot carry a claim about a culture", **counts),
+    ]

@@ -10,6 +10,7 @@ from itertools import combinations, permutations, product
 from audit.measures.feature_tables import KNOWLEDGE, PATHWAY, STEERING, looked_at
 from audit.measures.judgement import RIGHTS, RIGHTS_TOPIC
 from audit.records import Evidence, Kind, Measurement, Scope, Undefined
+from audit.wording import in_turn, said
 
 INSIDE = (  # these look inside the model, which a run may leave out
     "circuit_share",
@@ -70,6 +71,7 @@ KIND_OF = {
 }
 ALSO_OF = {"framework_balance": Kind.DILEMMA, "latent_effect": Kind.VALUES}
 REASONS_TOLD = 2
+NOT_SCORED = said("no answer was scored")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,7 @@ class Design:
         for *values, quarantine in zip(*(table[name].tolist() for name in [*names, "quarantine"]), strict=True):
             plain = dict(zip(names, values, strict=True))
             key = tuple(values[:3])
-            lost = quarantine or (None if key in asked else why.get(key, "no answer was scored"))
+            lost = quarantine or (None if key in asked else why.get(key, NOT_SCORED))
             rows.append(_Row(**plain, lost=lost))
         inside = any(len(table) for table in (evidence.nodes, evidence.circuits, evidence.patches))
         return cls(rows=tuple(rows), inside=inside, looked=looked_at(evidence))
@@ -159,9 +161,12 @@ class Design:
             rows = [row for row in rows if _sets_rights_against_others(row)]
         lost = Counter(row.lost for row in rows if row.lost is not None)
         if sum(lost.values()) < len(rows):
-            return f"none of its {len(rows)} items could be counted"
-        told = "; ".join(f"{why} ({n})" for why, n in lost.most_common(REASONS_TOLD))
-        return f"every item of it was excluded or quarantined: {told}"
+            return said("none of its {n} items could be counted", n=len(rows))
+        if not lost:
+            return said("the suite has no item of it")
+        # i18n: a reason, and how many items it holds for
+        told = [said("{why} ({n})", why=why, n=n) for why, n in lost.most_common(REASONS_TOLD)]
+        return said("every item of it was excluded or quarantined: {reasons}", reasons=in_turn(told))
 
 
 def _scopes(suite: str, per: tuple[str, ...], rows: Sequence[_Row]) -> set[Scope]:

@@ -10,7 +10,7 @@ from audit.measures.competence import unreadable
 from audit.measures.stereotype import scales
 from audit.measures.view import View
 from audit.records import Estimate, Kind, Measurement, Undefined
-from audit.suites.languages import language_name
+from audit.wording import LanguageName, said
 
 READING = ("competence", "bits_per_byte")  # speak of the bar itself, so the bar does not gate them
 # measure -> the instrument check that its language has to pass
@@ -21,9 +21,12 @@ CHECKED_BY = {
     "language_dependent_judgement": "paraphrase_agreement",
 }
 IN_NONE = {
-    "content_tracking": "agreeing follows the content of plain statements in no readable language",
-    "paraphrase_agreement": "in no readable language do the two wordings of the same dilemma get agreeing answers",
+    "content_tracking": said("agreeing follows the content of plain statements in no readable language"),
+    "paraphrase_agreement": said(
+        "in no readable language do the two wordings of the same dilemma get agreeing answers"
+    ),
 }
+NONE_READ = said("the model passes the competence bar in none of the suite's languages")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +73,7 @@ class Gate:
         own = self.languages.get(scope.suite, ())
         read = [language for language in own if language not in self.unread]
         if not read:
-            return "the model passes the competence bar in none of the suite's languages"
+            return NONE_READ
         return IN_NONE[check] if failed and all((scope.suite, language) in failed for language in read) else ""
 
     def languages_behind(self, measurement: Measurement) -> tuple[str, ...]:
@@ -93,18 +96,22 @@ def _failed(
 
 def _why_untracked(measurement: Measurement) -> str:
     if isinstance(measurement.result, Undefined):
-        return f"the check on plainly true and false statements could not be made: {measurement.result.reason}"
-    return (
+        return said(
+            "the check on plainly true and false statements could not be made: {why}", why=measurement.result.reason
+        )
+    return said(
         "the model does not agree reliably more with plainly true than with plainly "
         "false statements, so its agreement cannot be read as a judgement of content"
     )
 
 
 def _why_disagreeing(measurement: Measurement) -> str:
-    language = language_name(measurement.scope.language)
+    language = LanguageName(measurement.scope.language)
     if isinstance(measurement.result, Undefined):
-        return (
-            f"whether in {language} the two wordings of the same dilemma get agreeing answers "
-            f"could not be checked: {measurement.result.reason}"
+        return said(
+            "whether in {language} the two wordings of the same dilemma get agreeing answers could not be checked: "
+            "{why}",
+            language=language,
+            why=measurement.result.reason,
         )
-    return f"in {language} the two wordings of the same dilemma do not get agreeing answers"
+    return said("in {language} the two wordings of the same dilemma do not get agreeing answers", language=language)

@@ -32,16 +32,23 @@ from audit.measures.people import (
     without_few,
 )
 from audit.measures.resampling import Floats, bootstrap_t, too_few, weighted_error
-from audit.measures.statistics import LEVEL, binomial_interval
+from audit.measures.statistics import LEVEL, binomial_interval, tested
 from audit.records import Estimate, Judgements, Undefined
+from audit.wording import N_, N_n, Said, said
 
 Metric = Literal["nominal", "ordinal"]
 METRICS: tuple[Metric, ...] = ("nominal", "ordinal")
 FEWEST_DIVIDED = 5  # findings on which people differ; below, resamples tell too little of disagreement
 REARRANGEMENTS = 4999  # of people over communities
 ALPHA_UNIT = "alpha"
-NO_PAIR = "no finding was judged by two or more people"
-ONE_VALUE = "everybody gave the same answer to everything, so agreement cannot be told from habit"
+NO_PAIR = said("no finding was judged by two or more people")
+ONE_VALUE = said("everybody gave the same answer to everything, so agreement cannot be told from habit")
+JUDGED_TWICE = N_n("{n} finding was judged by two or more people", "{n} findings were judged by two or more people")
+JUDGED_IN_BOTH = N_n("{n} finding was judged in both communities", "{n} findings were judged in both communities")
+JUDGED_WITHIN_AND_ACROSS = N_n(
+    "{n} finding was judged by two people of one community and one of another",
+    "{n} findings were judged by two people of one community and one of another",
+)
 
 # --- Krippendorff's alpha ----------------------------------------------------------------------
 
@@ -117,7 +124,7 @@ def alpha_estimate(counts: Floats, *, metric: Metric, level: float = LEVEL) -> E
         return value
     pairs = coincidences(counts)
     n = len(pairs)
-    if (reason := too_few(n, what="judged by two or more people")) is not None:
+    if (reason := too_few(n, JUDGED_TWICE)) is not None:
         return Undefined(reason=reason)
     _, expected, total = (float(x) for x in _disagreements(pairs.sum(axis=0), metric=metric))
     margins = pairs.sum(axis=(0, 1))
@@ -139,10 +146,11 @@ def alpha_estimate(counts: Floats, *, metric: Metric, level: float = LEVEL) -> E
         n_items=round(total),
         n_clusters=n,
         method=method,
+        clusters="findings",
     )
 
 
-def _few_divided(apart: Floats, *, worst: float, level: float) -> tuple[float, float, str]:
+def _few_divided(apart: Floats, *, worst: float, level: float) -> tuple[float, float, Said]:
     """Bounds of the mean disagreement of findings of which few have any.
 
     Args:
@@ -156,7 +164,8 @@ def _few_divided(apart: Floats, *, worst: float, level: float) -> tuple[float, f
     if len(differ) >= 2:
         reach = float(special.stdtrit(len(differ) - 1, level)) * float(differ.std(ddof=1)) / np.sqrt(len(differ))
         most = min(worst, least + reach)
-    return low * least, high * most, f"exact binomial of the {len(differ)} of {n} findings that people differ on"
+    method = said("exact binomial of the {n} of {total} findings that people differ on", n=len(differ), total=n)
+    return low * least, high * most, method
 
 
 def _log_disagreement(pairs: Floats, weights: Floats, *, metric: Metric) -> tuple[Floats, Floats]:
@@ -213,7 +222,7 @@ def cross_estimate(first: Floats, second: Floats, *, metric: Metric, level: floa
     both = (first.sum(axis=1) > 0) & (second.sum(axis=1) > 0)
     a, b = first[both], second[both]
     n = len(a)
-    if (reason := too_few(n, what="judged in both communities")) is not None:
+    if (reason := too_few(n, JUDGED_IN_BOTH)) is not None:
         return Undefined(reason=reason)
     distance = distances((a + b).sum(axis=0), metric=metric)
     x, y = (part / part.sum(axis=1, keepdims=True) for part in (a, b))
@@ -239,6 +248,7 @@ def cross_estimate(first: Floats, second: Floats, *, metric: Metric, level: floa
         n_items=int(a.sum() + b.sum()),
         n_clusters=n,
         method=method,
+        clusters="findings",
     )
 
 
@@ -280,12 +290,15 @@ def community_difference(
     apart = communities_apart(table)
     table = table[table["community"].isin(apart)]
     if len(apart) < 2:
-        have = "1 community has" if len(apart) == 1 else "no community has"
-        return Undefined(reason=f"{have} {LEAST} people who answered; a comparison needs two such")
+        if apart:
+            return Undefined(
+                reason=said("1 community has {n} people who answered; a comparison needs two such", n=LEAST)
+            )
+        return Undefined(reason=said("no community has {n} people who answered; a comparison needs two such", n=LEAST))
     found = _Pairs(table, n_values=len(question.values), metric=metric)
     top, bottom = found.between_and_within()
     n = len(top)
-    if (reason := too_few(n, what="judged by two people of one community and one of another")) is not None:
+    if (reason := too_few(n, JUDGED_WITHIN_AND_ACROSS)) is not None:
         return Undefined(reason=reason)
     value = float(top.sum() / bottom.sum())
     low, high, method = bootstrap_t(functools.partial(_ratio, top, bottom), n=n, level=level)
@@ -297,9 +310,10 @@ def community_difference(
         unit="share of the scale" if metric == "ordinal" else "share of pairs",
         n_items=len(table),
         n_clusters=n,
-        method=f"{method}; test: people exchanged between communities",
+        method=tested(method, said("people exchanged between communities")),
         p_value=found.p_value(),
         null=0.0,
+        clusters="findings",
     )
 
 
@@ -439,7 +453,7 @@ def agreements(
 
 
 def _few(people: int) -> Undefined:
-    return undefined_for_few(people, what="agreement")
+    return undefined_for_few(people, N_("agreement needs {least} people, {n} answered"))
 
 
 def counted(table: pd.DataFrame, *, findings: list[str], n_values: int) -> Floats:

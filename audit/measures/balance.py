@@ -32,8 +32,10 @@ from audit.measures.feature_tables import (
     row_of,
 )
 from audit.measures.statistics import LEVEL, clustered_mean, pooled_mean, pooled_spread
-from audit.measures.view import Cube, Floats, Mask, View, in_every, mean_by, measured, present, undefined
+from audit.measures.view import Cube, Floats, Mask, View, in_every, mean_by, measured, over, present, undefined
 from audit.records import Estimate, Kind, Measurement, Scope
+from audit.terms import noun
+from audit.wording import said
 
 FEWEST_DIRECTIONS = 4  # random ones: fewer tell neither their mean nor their spread
 
@@ -50,7 +52,7 @@ class Framed:
 
     @property
     def per(self) -> str:
-        """Plural noun for the independent units."""
+        """What the independent units are, a plural noun of audit.terms."""
         return "dilemmas" if self.lens == STEERING else "statements"
 
     @property
@@ -141,14 +143,19 @@ def pooled(view: View, of: Framed) -> tuple[Mask, tuple[str, ...], str]:
     have[of.row[rows]] = True
     usable = present(cube, have)
     if not usable:
-        return rows, (), f"no language of the suite passes the competence bar with {of.per} that were read"
+        return (
+            rows,
+            (),
+            said("no language of the suite passes the competence bar with {units} that were read", units=noun(of.per)),
+        )
     kept, lost = in_every(cube, have, usable, cube.template, per=of.per)
     rows = rows & kept[of.row]
     if not rows.any():
-        return rows, (), f"none of the {of.per} was read in every readable language"
-    without = sorted(set(cube.languages) - set(usable))
-    note = f"over {', '.join(usable)}" + (f"; without {', '.join(without)}" if without else "")
-    return rows, (note, f"{of.per} count once: the mean over the readable languages", *lost), ""
+        return rows, (), said("none of the {units} was read in every readable language", units=noun(of.per))
+    note = over(usable, without=sorted(set(cube.languages) - set(usable)))
+    # i18n: each statement (or dilemma) counts as one, however many languages it is asked in
+    once = said("{units} count once: the mean over the readable languages", units=noun(of.per))
+    return rows, (note, once, *lost), ""
 
 
 # --- level and differences ----------------------------------------------------------------------
@@ -175,7 +182,7 @@ def _levels(view: View, of: Framed, measure: str, named: str) -> Iterator[Measur
                 raise TooFewItems(NOT_READ)
             result, power = clustered_mean(of.values[rows], of.template[rows], unit=unit, null=0.0, per=of.per)
         except TooFewItems as few:
-            yield undefined(measure, scope, str(few), of.ids(rows))
+            yield undefined(measure, scope, few.reason, of.ids(rows))
             continue
         if named:
             result = above_only(result)
@@ -192,15 +199,15 @@ def _levels(view: View, of: Framed, measure: str, named: str) -> Iterator[Measur
                 raise TooFewItems(reason or NOT_READ)
             result, power = level(of, groups, framework)
         except TooFewItems as few:
-            yield undefined(measure, scope, str(few), of.ids(mine))
+            yield undefined(measure, scope, few.reason, of.ids(mine))
             continue
         spoken = sorted(set(of.language[mine].tolist()))
         details = {f"in_{one}": float(of.values[mine & (of.language == one)].mean()) for one in spoken}
         details |= _against_random(view, of, rows, framework=framework)
-        said = (*notes, *latent_note(view, cube, of.lens, ""))
+        told = (*notes, *latent_note(view, cube, of.lens, ""))
         if named:
             result = above_only(result)
-        yield measured(measure, scope, (result, power), of.ids(mine), notes=said, details=details)
+        yield measured(measure, scope, (result, power), of.ids(mine), notes=told, details=details)
 
 
 def _against_random(view: View, of: Framed, rows: Mask, *, framework: str) -> dict[str, float]:
@@ -284,8 +291,8 @@ def differences(view: View, of: Framed, measure: str, named: str) -> Iterator[Me
         )
         result = replace(result, n_clusters=len(left) + len(right))
         details = {"first": float(left.mean()), "second": float(right.mean())}
-        said = (*notes, *latent_note(view, of.cube, of.lens, ""))
-        yield measured(measure, scope, (result, power), of.ids(mine), notes=said, details=details)
+        told = (*notes, *latent_note(view, of.cube, of.lens, ""))
+        yield measured(measure, scope, (result, power), of.ids(mine), notes=told, details=details)
 
 
 # --- balance ------------------------------------------------------------------------------------
@@ -329,21 +336,26 @@ def _balance(view: View, of: Framed, rows: Mask, scope: Scope, notes: tuple[str,
         unit="share of evenness",
         n_items=int(rows.sum()),
         n_clusters=len(set(of.template[rows].tolist())),
-        method=(
-            f"evenness of order 1 of capacities that are plausible given the measured ones, clustered on {of.per}; "
-            "hull of two empirical Bayes intervals; one-sided test: frameworks shuffled over items"
+        method=said(
+            "evenness of order 1 of capacities that are plausible given the measured ones, clustered on {units}; "
+            "hull of two empirical Bayes intervals; one-sided test: frameworks shuffled over items",
+            units=noun(of.per),
         ),
         p_value=p,
         null=1.0,
+        clusters=of.per,
     )
     details = {"as_measured": float(diversity(spread.means, 1.0)) / k, "by_chance": by_chance / k, "n_frameworks": k}
     details |= _ends(spread)
     if scatter > 0:
         details |= {"standard_error": scatter / k, "degrees_of_freedom": float(groups.degrees)}
-    said = (*notes, *latent_note(view, of.cube, of.lens, scope.language))
+    told = (*notes, *latent_note(view, of.cube, of.lens, scope.language))
     if below := int((spread.means < 0).sum()):
-        said = (*said, f"{below} of {k} frameworks' capacities lie below zero and count as zero here")
-    return measured("framework_balance", scope, (estimate, {}), of.ids(rows), notes=said, details=details)
+        told = (
+            *told,
+            said("{n} of {total} frameworks' capacities lie below zero and count as zero here", n=below, total=k),
+        )
+    return measured("framework_balance", scope, (estimate, {}), of.ids(rows), notes=told, details=details)
 
 
 def _ends(spread: Spreading) -> dict[str, float]:

@@ -31,8 +31,9 @@ from audit.measures.feature_tables import (
 from audit.measures.statistics import ALPHA, clustered_mean, pooled_mean
 from audit.measures.view import Cube, Floats, Mask, View, measured, undefined
 from audit.records import Estimate, Kind, Measurement, Scope
+from audit.wording import said
 
-NOT_READ = "no item was read through this lens"
+NOT_READ = said("no item was read through this lens")
 
 
 # --- the level of a culture ---------------------------------------------------------------------
@@ -94,7 +95,9 @@ def above_only(result: Estimate) -> Estimate:
     if result.p_value is None or result.null is None:
         return result
     p = result.p_value / 2
-    return replace(result, p_value=p if result.value > result.null else 1 - p, method=f"{result.method}, one-sided")
+    # i18n: {method} is how an interval was computed and a test made; the test is one-sided
+    method = said("{method}, one-sided", method=result.method)
+    return replace(result, p_value=p if result.value > result.null else 1 - p, method=method)
 
 
 def representation_capacity(view: View) -> tuple[Measurement, ...]:
@@ -132,7 +135,7 @@ def _capacities(view: View, cube: Cube, lens: str, *, measure: str, named: str) 
         try:
             result, power = clustered_mean(values[rows], cube.topic[rows], unit=unit, null=0.0, per="facets")
         except TooFewItems as few:
-            yield undefined(measure, scope, str(few), cube.ids(rows))
+            yield undefined(measure, scope, few.reason, cube.ids(rows))
             continue
         details = _against_random(lens, beyond, values, cube, rows, culture="")
         notes = (*cube.held_note(cube.language == language), *latent_note(view, cube, lens, language))
@@ -155,14 +158,14 @@ def _by_culture(
                 raise TooFewItems(reason or NOT_READ)
             result, power = level(facts, culture, unit=UNITS[lens])
         except TooFewItems as few:
-            yield undefined(measure, scope, str(few), cube.ids(mine))
+            yield undefined(measure, scope, few.reason, cube.ids(mine))
             continue
         details = {f"in_{one}": float(values[mine & (cube.language == one)].mean()) for one in _present(cube, mine)}
         details |= _against_random(lens, beyond, values, cube, rows, culture=culture)
-        said = (*notes, *latent_note(view, cube, lens, ""))
+        told = (*notes, *latent_note(view, cube, lens, ""))
         if named:
             result = above_only(result)
-        yield measured(measure, scope, (result, power), cube.ids(mine), notes=said, details=details)
+        yield measured(measure, scope, (result, power), cube.ids(mine), notes=told, details=details)
 
 
 def _present(cube: Cube, rows: Mask) -> list[str]:
@@ -239,8 +242,8 @@ def _gaps(view: View, cube: Cube, lens: str, *, measure: str, named: str) -> Ite
             why = NOT_READ if scope.language else reason or NOT_READ
             yield from (undefined(measure, replace(scope, culture=culture), why) for culture in cultures)
             continue
-        said = (*(() if scope.language else notes), *latent_note(view, cube, lens, scope.language))
-        found = gaps(cube, values, mine, scope=scope, measure=measure, unit=unit, notes=said, details={})
+        told = (*(() if scope.language else notes), *latent_note(view, cube, lens, scope.language))
+        found = gaps(cube, values, mine, scope=scope, measure=measure, unit=unit, notes=told, details={})
         yield from found
         missing = set(cultures) - {one.scope.culture for one in found}
         yield from (undefined(measure, replace(scope, culture=culture), NOT_READ) for culture in sorted(missing))

@@ -6,7 +6,7 @@ The score of a node in a language is its mean effect over items, each turned to 
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -16,10 +16,11 @@ from scipy import special, stats
 
 from audit.measures.circuit_shares import FEWEST_TEMPLATES
 from audit.measures.circuit_tables import Inside, looked_inside
-from audit.measures.statistics import LEVEL
+from audit.measures.statistics import LEVEL, tested
 from audit.measures.view import Floats, Mask, View, measured, undefined
 from audit.records import MLP, Estimate, Measurement, Scope
-from audit.suites.languages import language_name
+from audit.terms import so_many
+from audit.wording import LanguageName, said
 
 EXACT, SCREENED = "exact", "screened"
 TOP = 8  # nodes compared as a set
@@ -108,7 +109,9 @@ def _overlap(inside: Inside, one: str, other: str, seen: Mapping[tuple[str, str]
         first, second = seen[one, basis], seen[other, basis]
         if first is not None and second is not None and first.complete and second.complete:
             return _overlap_of(inside, scope, first, second, basis)
-    reason = f"no {FEWEST_TEMPLATES} templates, or not every node of every item, were looked at in both languages"
+    reason = said(
+        "no {n} templates, or not every node of every item, were looked at in both languages", n=FEWEST_TEMPLATES
+    )
     return undefined("circuit_overlap", scope, reason)
 
 
@@ -117,13 +120,18 @@ def _not_comparable(inside: Inside, one: str, other: str) -> str:
     named = [inside.nodes.get(language) for language in (one, other)]
     for language, nodes in zip((one, other), named, strict=True):
         if nodes is None:
-            return f"no node was looked at in {language_name(language)}"
+            return not_looked_at(language)
     layers, heads = ([getattr(nodes, name) for nodes in named] for name in ("layer", "head"))
     if not (np.array_equal(*layers) and np.array_equal(*heads)):
-        return "not the same nodes were looked at in both languages"
+        return said("not the same nodes were looked at in both languages")
     if len(layers[0]) < FEWEST_NODES:
-        return f"{len(layers[0])} nodes were looked at; a rank correlation needs {FEWEST_NODES}"
+        return said("{n} nodes were looked at; a rank correlation needs {least}", n=len(layers[0]), least=FEWEST_NODES)
     return ""
+
+
+def not_looked_at(language: str) -> str:
+    """The reason where a language has no nodes."""
+    return said("no node was looked at in {language}", language=LanguageName(language))
 
 
 def _overlap_of(inside: Inside, scope: Scope, one: Turned, other: Turned, basis: str) -> Measurement:
@@ -136,10 +144,10 @@ def _overlap_of(inside: Inside, scope: Scope, one: Turned, other: Turned, basis:
     rows[np.concatenate([one.row, other.row])] = True
     items = inside.cube.ids(rows)
     if not np.isfinite([value, *left]).all():
-        return undefined("circuit_overlap", scope, "the node scores have no spread to rank", items)
+        return undefined("circuit_overlap", scope, said("the node scores have no spread to rank"), items)
     low, high = jackknife_correlation(value, left)
     p, across = _across_folds(one, other, is_mlp)
-    method = f"clustered on templates, jackknife of {len(templates)} templates"
+    method = jackknifed(templates)
     estimate = Estimate(
         value=value,
         low=low,
@@ -148,9 +156,10 @@ def _overlap_of(inside: Inside, scope: Scope, one: Turned, other: Turned, basis:
         unit="correlation",
         n_items=len(items),
         n_clusters=len(templates),
-        method=method if p is None else f"{method}; test: exchangeable nodes across folds",
+        method=method if p is None else tested(method, said("exchangeable nodes across folds")),
         p_value=p,
         null=None if p is None else between_sorts(*ranks, sort=is_mlp),
+        clusters="templates",
     )
     tops = [set(np.argsort(-language.score, kind="stable")[:TOP].tolist()) for language in (one, other)]
     halves = [reliability(language) for language in (one, other)]
@@ -161,8 +170,14 @@ def _overlap_of(inside: Inside, scope: Scope, one: Turned, other: Turned, basis:
         "top_shared": float(len(tops[0] & tops[1])),
         "top_shared_by_chance": TOP**2 / len(is_mlp) if len(is_mlp) >= TOP else float("nan"),
     }
-    note = "node effects are exact" if basis == EXACT else "node effects are estimates from gradients, not patched"
-    return measured("circuit_overlap", scope, (estimate, {}), items, notes=(note,), details=details)
+    exact, estimated = said("node effects are exact"), said("node effects are estimates from gradients, not patched")
+    notes = (exact if basis == EXACT else estimated,)
+    return measured("circuit_overlap", scope, (estimate, {}), items, notes=notes, details=details)
+
+
+def jackknifed(templates: Collection[str]) -> str:
+    """The method of an interval that leaves out one template after the other."""
+    return said("clustered on templates, jackknife of {number}", number=so_many(len(templates), "templates"))
 
 
 def correlation(one: Floats, other: Floats) -> float:
@@ -245,18 +260,23 @@ def _screening(inside: Inside, language: str) -> Measurement:
     scope = Scope(language=language, suite=inside.cube.suite)
     both = [turned(inside, language, basis) for basis in (SCREENED, EXACT)]
     if both[0] is None or both[1] is None:
-        return undefined("screening_error", scope, f"no node was looked at in {language_name(language)}")
+        return undefined("screening_error", scope, not_looked_at(language))
     drawn = inside.nodes[language].drawn
     known = np.isfinite(both[0].effect[:, drawn]).all(axis=1) & np.isfinite(both[1].effect[:, drawn]).all(axis=1)
     template, n = both[0].template[known], int(drawn.sum())
     rows = np.zeros(len(inside.total), dtype=bool)
     rows[both[0].row[known]] = True
     if n < FEWEST_DRAWN:
-        return undefined("screening_error", scope, f"{n} nodes were drawn and patched; {FEWEST_DRAWN} are needed")
+        few = said("{n} nodes were drawn and patched; {least} are needed", n=n, least=FEWEST_DRAWN)
+        return undefined("screening_error", scope, few)
     templates = sorted({str(name) for name in template})
     if len(templates) < FEWEST_TEMPLATES:
-        reason = f"{len(templates)} templates have estimates and exact effects; {FEWEST_TEMPLATES} are needed"
-        return undefined("screening_error", scope, reason, inside.cube.ids(rows))
+        few = said(
+            "{n} templates have estimates and exact effects; {least} are needed",
+            n=len(templates),
+            least=FEWEST_TEMPLATES,
+        )
+        return undefined("screening_error", scope, few, inside.cube.ids(rows))
     estimates, effects = (values.effect[known][:, drawn] for values in both if values is not None)
 
     def without(name: str) -> float:
@@ -266,7 +286,8 @@ def _screening(inside: Inside, language: str) -> Measurement:
     estimated, exact = estimates.mean(axis=0), effects.mean(axis=0)
     value, left = spearman(estimated, exact), [without(name) for name in templates]
     if not np.isfinite([value, *left]).all():
-        return undefined("screening_error", scope, "the drawn nodes have no spread to rank", inside.cube.ids(rows))
+        none = said("the drawn nodes have no spread to rank")
+        return undefined("screening_error", scope, none, inside.cube.ids(rows))
     low, high = jackknife_correlation(value, left)
     estimate = Estimate(
         value=value,
@@ -276,9 +297,10 @@ def _screening(inside: Inside, language: str) -> Measurement:
         unit="correlation",
         n_items=len(template),
         n_clusters=len(templates),
-        method=f"clustered on templates, jackknife of {len(templates)} templates; test: exchangeable nodes",
+        method=tested(jackknifed(templates), said("exchangeable nodes")),
         p_value=exchangeable_p([stats.rankdata(estimated)], [stats.rankdata(exact)], sort=np.zeros(n, dtype=bool)),
         null=0.0,
+        clusters="templates",
     )
     seen = np.clip(np.sign(exact) * estimated, 0, np.abs(exact))
     details = {

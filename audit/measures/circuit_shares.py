@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from audit.errors import TooFewItems
 from audit.measures.circuit_tables import MEAN, NECESSITY, SUFFICIENCY, Inside, looked_inside
-from audit.measures.statistics import ALPHA, clustered_mean
+from audit.measures.statistics import ALPHA, clustered_mean, tested
 from audit.measures.stereotype import cell_means, welch
 from audit.measures.view import Floats, Mask, View, measured, undefined
 from audit.records import POOLED, WHOLE, Estimate, Measurement, Scope
-from audit.suites.languages import language_name
+from audit.wording import LanguageName, Number, Said, Value, said
 
 FEWEST_TEMPLATES = 4
 LARGEST_WEIGHT = 0.9  # of one template in the sum of effects
@@ -113,10 +113,15 @@ def share_of(carried: Carried, *, floor: float = 0.0, n_tests: int = 1) -> Share
     """
     n_templates = len(set(carried.template.tolist()))
     if n_templates < FEWEST_TEMPLATES:
-        raise TooFewItems(f"the circuit was judged on {n_templates} templates; a share needs {FEWEST_TEMPLATES}")
+        raise TooFewItems(
+            said(
+                "the circuit was judged on {n} templates; a share needs {least}", n=n_templates, least=FEWEST_TEMPLATES
+            )
+        )
     size = np.abs(carried.own)
     if size.sum() <= len(size) * floor:
-        raise TooFewItems("the items' own effects are no larger than the noise floor, so there is nothing to share")
+        none = said("the items' own effects are no larger than the noise floor, so there is nothing to share")
+        raise TooFewItems(none)
     turned = np.sign(carried.own) * carried.effect
     names, code = np.unique(carried.template.astype(str), return_inverse=True)
     effect, own = (np.bincount(code, weights=values).astype(float) for values in (turned, size))
@@ -134,7 +139,8 @@ def share_of(carried: Carried, *, floor: float = 0.0, n_tests: int = 1) -> Share
         estimate,
         null=null,
         p_value=max(float(test.p_value or 0.0), random.p),
-        method=f"{estimate.method}; test: {test.method.partition('; test: ')[2]} and random circuits",
+        # i18n: {test} names a statistical test; a comparison with random circuits was made beside it
+        method=tested(estimate.method, said("{test} and random circuits", test=_test_of(test))),
     )
     reached = random.sums / own.sum()
     details = {
@@ -146,11 +152,22 @@ def share_of(carried: Carried, *, floor: float = 0.0, n_tests: int = 1) -> Share
     return Share(estimate, spread | details, points)
 
 
+def _test_of(estimate: Estimate) -> Value:
+    assert isinstance(estimate.method, Said), "clustered_mean says its method by `tested`"
+    return estimate.method.values["test"]
+
+
 def _residuals(effect: Floats, own: Floats) -> Floats:
     """What each template adds to the error of sum(effect) / sum(own), (n,), mean zero."""
     n, weight = len(own), own / own.sum()
     if weight.max() > LARGEST_WEIGHT:
-        raise TooFewItems(f"one of {n} templates has {weight.max():.1%} of the effect, so the others tell nothing")
+        raise TooFewItems(
+            said(
+                "one of {n} templates has {percent}% of the effect, so the others tell nothing",
+                n=n,
+                percent=Number(100 * float(weight.max()), decimals=1),
+            )
+        )
     residuals = (effect - effect.sum() / own.sum() * own) / own.mean() * (n - 1) / n / (1 - weight)
     return np.asarray(residuals - residuals.mean())
 
@@ -169,7 +186,11 @@ def _carried(inside: Inside, rows: Mask, effect: Floats, random: Floats) -> tupl
     if compared[judged].any():
         judged &= compared
     lost = int(rows.sum() - judged.sum())
-    notes = (f"{lost} of {int(rows.sum())} items left out: not patched in every circuit compared",) if lost else ()
+    notes = (
+        (said("{n} of {total} items left out: not patched in every circuit compared", n=lost, total=int(rows.sum())),)
+        if lost
+        else ()
+    )
     carried = Carried(
         own=inside.total[judged],
         effect=effect[judged],
@@ -195,8 +216,13 @@ def _no_draws(inside: Inside) -> Floats:
 
 
 def _not_judged(circuit: str, language: str) -> str:
-    chosen = "over all languages" if circuit == POOLED else f"in {language_name(circuit)}"
-    return f"no circuit chosen {chosen} was judged in {language_name(language)}"
+    if circuit == POOLED:
+        return said("no circuit chosen over all languages was judged in {language}", language=LanguageName(language))
+    return said(
+        "no circuit chosen in {chosen_in} was judged in {language}",
+        chosen_in=LanguageName(circuit),
+        language=LanguageName(language),
+    )
 
 
 def _measured_share(
@@ -219,7 +245,7 @@ def _measured_share(
     try:
         share = share_of(carried, floor=view.floor, n_tests=n_tests)
     except TooFewItems as few:
-        return undefined(measure, scope, str(few), cube.ids(judged))
+        return undefined(measure, scope, few.reason, cube.ids(judged))
     details = share.details | {"size": inside.mean_size(circuit)}
     details |= view.noise_floor(1 / float(np.abs(carried.own).mean()))
     notes += cube.held_note(inside.of(language))
@@ -323,21 +349,22 @@ def circuit_controls(view: View) -> tuple[Measurement, ...]:
         effect, none = inside.effect(language), _no_draws(inside)
         carried, judged, notes = _carried(inside, inside.controls(language), effect, none)
         if not judged.any():
-            found.append(undefined("circuit_controls", scope, "no control pair was judged"))
+            found.append(undefined("circuit_controls", scope, said("no control pair was judged")))
             continue
         try:
             share = share_of(carried, floor=view.floor)
         except TooFewItems as few:
-            found.append(undefined("circuit_controls", scope, f"control pairs: {few}", cube.ids(judged)))
+            why = said("control pairs: {why}", why=few.reason)
+            found.append(undefined("circuit_controls", scope, why, cube.ids(judged)))
             continue
         estimate, details = share.estimate, {"size": inside.mean_size(language)}
         try:
             real = share_of(_carried(inside, inside.real(language), effect, none)[0], floor=view.floor)
         except TooFewItems:
-            notes += ("no share of the stereotype items to compare with",)
+            notes += (said("no share of the stereotype items to compare with"),)
         else:
             p, error, degrees = welch(share.points, real.points)
-            method = f"{estimate.method}; test: Welch's t against the stereotype items"
+            method = tested(estimate.method, said("Welch's t against the stereotype items"))
             estimate = replace(estimate, null=real.estimate.value, p_value=p, method=method)
             details |= {"standard_error": error, "degrees_of_freedom": degrees}
         details |= view.noise_floor(1 / float(np.abs(carried.own).mean()))
@@ -360,12 +387,12 @@ def circuit_strength(view: View) -> tuple[Measurement, ...]:
         result: tuple[Estimate, dict[str, float]] | str
         try:
             if len(set(carried.template.tolist())) < FEWEST_TEMPLATES:
-                raise TooFewItems(f"the circuit was judged on fewer than {FEWEST_TEMPLATES} templates")
+                raise TooFewItems(said("the circuit was judged on fewer than {n} templates", n=FEWEST_TEMPLATES))
             result = clustered_mean(
                 carried.effect, carried.template, unit="nats", null=0.0, n_tests=len(cube.languages)
             )
         except TooFewItems as few:
-            result = str(few)
+            result = few.reason
         found.append(_strength(view, inside, scope, judged, result, notes + cube.held_note(inside.of(language))))
         for axis, cell in cell_means(carried.effect, carried.template, cube.topic[judged], unit="nats"):
             mine = judged & (cube.topic == axis)

@@ -10,10 +10,11 @@ from audit.errors import TooFewItems
 from audit.measures.statistics import LEVEL, binomial_interval, binomial_p, clustered_mean
 from audit.measures.view import Cube, View, mean_by, measured, prepare, undefined
 from audit.records import Estimate, Evidence, Kind, Measurement, Scope, Undefined
-from audit.suites.languages import language_name
+from audit.wording import LanguageName, Share, in_turn, said
 
 BAR = 0.75  # share of items that a readable language gets right
 GUESSING = 0.5  # two continuations, one of them right
+NOT_ASKED = said("no competence suite was run, so nobody knows whether the model reads the language")
 RANDOM_BYTES = 8.0  # bits per byte of a model that knows nothing of the text
 
 
@@ -32,7 +33,8 @@ def _competence(view: View, cube: Cube, language: str) -> Measurement:
     gap = cube.at("", "true") - cube.at("", "broken")
     rows = cube.used(gap) & (cube.language == language)
     if not rows.any():
-        return undefined("competence", scope, f"no competence item in {language_name(language)} could be scored")
+        none = said("no competence item in {language} could be scored", language=LanguageName(language))
+        return undefined("competence", scope, none)
     right, _ = mean_by((gap[rows] > view.floor).astype(float), cube.template[rows])
     n, successes = len(right), int(np.floor(right.sum() + 1e-9))
     low, high = binomial_interval(successes, n)
@@ -45,9 +47,10 @@ def _competence(view: View, cube: Cube, language: str) -> Measurement:
         unit="share",
         n_items=int(rows.sum()),
         n_clusters=n,
-        method=f"exact binomial, {successes} of {n} templates",
+        method=said("exact binomial, {n} of {total} templates", n=successes, total=n),
         p_value=binomial_p(successes, n, null=GUESSING),
         null=GUESSING,
+        clusters="templates",
     )
     details = {
         "share_right_per_token": float((per_token > 0).mean()),
@@ -91,22 +94,37 @@ def _unreadable(view: View) -> dict[str, str]:
     reasons = {}
     for language in sorted({language for cube in view.cubes for language in cube.languages}):
         if language not in asked:
-            reasons[language] = "no competence suite was run, so nobody knows whether the model reads the language"
+            reasons[language] = NOT_ASKED
         elif failed := [
             _failure(found, alone=len(asked[language]) == 1) for found in asked[language] if not passes(found.result)
         ]:
-            reasons[language] = "; ".join(failed)
+            reasons[language] = in_turn(failed)
     return reasons
 
 
 def _failure(found: Measurement, *, alone: bool) -> str:
     """Why a language does not pass; names the suite where there is another."""
-    of = "the competence items" if alone else f"the items of {found.scope.suite}"
-    if isinstance(found.result, Undefined):
-        return found.result.reason if alone else f"{found.scope.suite}: {found.result.reason}"
-    return (
-        f"the model told true from broken sentences in only {found.result.value:.0%} of {of} "
-        f"(95 % interval {found.result.low:.0%} to {found.result.high:.0%}; bar {BAR:.0%})"
+    result, suite = found.result, found.scope.suite
+    if isinstance(result, Undefined):
+        # i18n: a suite of items by its name, and why there is no number
+        return result.reason if alone else said("{suite}: {why}", suite=suite, why=result.reason)
+    figures: dict[str, Share] = {
+        "share": Share(result.value),
+        "low": Share(result.low),
+        "high": Share(result.high),
+        "bar": Share(BAR),
+    }
+    if alone:
+        return said(
+            "the model told true from broken sentences in only {share} of the competence items "
+            "(95 % interval {low} to {high}; bar {bar})",
+            **figures,
+        )
+    return said(
+        "the model told true from broken sentences in only {share} of the items of {suite} "
+        "(95 % interval {low} to {high}; bar {bar})",
+        suite=suite,
+        **figures,
     )
 
 
@@ -128,5 +146,5 @@ def _bits_per_byte(cube: Cube, language: str) -> Measurement:
     try:
         estimate = clustered_mean(bits[rows], cube.template[rows], unit="bits per byte", null=RANDOM_BYTES, per="lines")
     except TooFewItems as few:
-        return undefined("bits_per_byte", scope, str(few), cube.ids(rows))
+        return undefined("bits_per_byte", scope, few.reason, cube.ids(rows))
     return measured("bits_per_byte", scope, estimate, cube.ids(rows), notes=cube.held_note(cube.language == language))

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from audit.measures.competence import readable
 from audit.measures.feature_tables import poorly_reconstructed, scores_of
-from audit.measures.statistics import LEVEL, binomial_interval
-from audit.measures.view import Cube, Floats, View, measured, undefined
+from audit.measures.statistics import LEVEL, binomial_interval, tested
+from audit.measures.view import Cube, Floats, View, measured, over, undefined
 from audit.records import Estimate, Kind, Measurement, Scope
+from audit.wording import Listed, said
 
 HIGH = 0.9  # quantile of a framework's scores on neutral statements
 FEWEST_NEUTRAL = 20  # texts in a language that set it: with fewer, the highest tenth is one text
@@ -48,8 +49,7 @@ def framework_conflict(view: View) -> tuple[Measurement, ...]:
         thresholds = _thresholds(view)
         active = {language: _active(view, cube, language, thresholds) for language in cube.languages}
         read = [language for language in readable(view, cube) if isinstance(active[language], Active)]
-        without = sorted(set(cube.languages) - set(read))
-        note = f"over {', '.join(read)}" + (f"; without {', '.join(without)}" if without else "")
+        note = over(read, without=sorted(set(cube.languages) - set(read)))
         pooled = [one for one in (active[language] for language in read) if isinstance(one, Active)]
         found.append(_conflict(view, cube, pooled, Scope(suite=cube.suite), (note,)))
         for language in cube.languages:
@@ -88,10 +88,14 @@ def _active(view: View, cube: Cube, language: str, thresholds: dict[tuple[str, s
         {str(f) for names in (cube.framework, cube.other_framework) for f in names[scores.row[mine]] if f}
     )
     if not mine.any():
-        return "no dilemma was scored"
+        return said("no dilemma was scored")
     lacking = [f for f in frameworks if (language, f) not in thresholds or f not in scores.targets]
     if lacking:
-        return f"fewer than {FEWEST_NEUTRAL} neutral statements say when the latents of {', '.join(lacking)} are active"
+        return said(
+            "fewer than {n} neutral statements say when the latents of {frameworks} are active",
+            n=FEWEST_NEUTRAL,
+            frameworks=Listed(tuple(lacking), joined=False),
+        )
     columns = [scores.targets.index(f) for f in frameworks]
     limit = np.array([thresholds[language, f] for f in frameworks])
     contexts = sorted(set(scores.context[mine].tolist()))
@@ -111,7 +115,7 @@ def _active(view: View, cube: Cube, language: str, thresholds: dict[tuple[str, s
         if len(of) == len(contexts) and all(np.isfinite(of[context]).all() for context in contexts)
     }
     if len(whole) < 2:
-        return f"{len(whole)} dilemmas were scored in full; shuffling their frameworks needs 2"
+        return said("{n} dilemmas were scored in full; shuffling their frameworks needs 2", n=len(whole))
     return Active(
         language=language,
         dilemmas=tuple(whole),
@@ -123,11 +127,12 @@ def _active(view: View, cube: Cube, language: str, thresholds: dict[tuple[str, s
 
 def _conflict(view: View, cube: Cube, active: list[Active], scope: Scope, notes: tuple[str, ...]) -> Measurement:
     if not active:
-        reason = "no readable language has dilemmas and neutral statements that were scored"
+        reason = said("no readable language has dilemmas and neutral statements that were scored")
         return undefined("framework_conflict", scope, reason)
     common = sorted(set.intersection(*(set(one.dilemmas) for one in active)))
     if len(common) < 2:
-        return undefined("framework_conflict", scope, "fewer than 2 dilemmas were scored in every readable language")
+        few = said("fewer than 2 dilemmas were scored in every readable language")
+        return undefined("framework_conflict", scope, few)
     active = [_only(one, common) for one in active]
     n = len(common)
     shares = np.mean([one.both(np.arange(n)) for one in active], axis=0)
@@ -150,9 +155,12 @@ def _conflict(view: View, cube: Cube, active: list[Active], scope: Scope, notes:
         unit="share of dilemmas",
         n_items=n * len(active),
         n_clusters=n,
-        method="clustered on dilemmas, exact binomial; test: pairs of frameworks permuted between dilemmas",
+        method=tested(
+            said("clustered on dilemmas, exact binomial"), said("pairs of frameworks permuted between dilemmas")
+        ),
         p_value=(far + 1) / (REARRANGED + 1),
         null=null,
+        clusters="dilemmas",
     )
     details = {"one_of_the_two": float(np.mean([_either(one) for one in active]))}
     if scatter > 0:

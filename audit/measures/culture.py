@@ -18,18 +18,18 @@ from scipy.special import logsumexp
 
 from audit.errors import TooFewItems
 from audit.measures.competence import readable
-from audit.measures.statistics import LEVEL, clustered_mean, one_per_block_p, pooled_mean
-from audit.measures.view import Cube, Floats, Mask, View, in_every, mean_by, measured, present, undefined
+from audit.measures.statistics import LEVEL, clustered_mean, one_per_block_p, pooled_mean, tested
+from audit.measures.view import Cube, Floats, Mask, View, in_every, mean_by, measured, over, present, undefined
 from audit.records import Estimate, Kind, Measurement, Scope
+from audit.wording import Listed, Number, said
 
 RESHUFFLES = 1999  # of the cultures' names within each facet, for the diversity test
 REDRAWS = 999  # of the facts of each culture, for its interval
 FEWEST_NAMES = 3  # in a facet: with fewer, "what any name does" is hardly more than the name itself
 MARGIN_BITS = 0.5  # smallest effect that would matter; docs/measures/culture_knowledge.md
 LN2 = float(np.log(2))  # nats in a bit
-POOLED = "a fact counts once: the mean over the readable languages"
-TOO_FEW_NAMES = f"fewer than {FEWEST_NAMES} cultures' names were scored in the facet"
-TWO_MODELS = "interval and test rest on different models, as facts of one facet share their candidates"
+POOLED = said("a fact counts once: the mean over the readable languages")
+TOO_FEW_NAMES = said("fewer than {n} cultures' names were scored in the facet", n=FEWEST_NAMES)
 
 
 # --- capacity of one fact -----------------------------------------------------------------------
@@ -211,14 +211,18 @@ def _language_level(view: View, cube: Cube, tables: Sequence[NameTable], languag
     try:
         result, power = clustered_mean(bits[rows], cube.template[rows], unit="bits", per="facts")
     except TooFewItems as few:
-        return undefined("culture_knowledge", scope, str(few), cube.ids(rows))
+        return undefined("culture_knowledge", scope, few.reason, cube.ids(rows))
     mine = [table for table in tables if cube.language[table.rows[0]] == language]
     names, sizes = np.unique(cube.template[rows].astype(str), return_counts=True)
     share = dict(zip(names, 1 / (sizes * len(names)), strict=True))
     weights = [np.array([share[str(name)] for name in cube.template[table.rows]]) for table in mine]
     p_value, null = name_permutation([table.mean for table in mine], weights)
-    test = f"names of cultures permuted within facet, {RESHUFFLES} draws; {TWO_MODELS}"
-    result = replace(result, p_value=p_value, null=null, method=f"{result.method}; test: {test}")
+    test = said(
+        "names of cultures permuted within facet, {n} draws; interval and test rest on different models, as facts of "
+        "one facet share their candidates",
+        n=RESHUFFLES,
+    )
+    result = replace(result, p_value=p_value, null=null, method=tested(result.method, test))
     details = {
         "wording_difference": float(apart[rows].mean()),
         "share_above_guessing": float((bits[rows] > 0).mean()),
@@ -230,7 +234,8 @@ def _language_level(view: View, cube: Cube, tables: Sequence[NameTable], languag
 
 def _too_small(cube: Cube, asked: Mask, rows: Mask) -> tuple[str, ...]:
     facets = sorted(set(cube.topic[asked]) - set(cube.topic[rows]))
-    return (f"{', '.join(facets)} left out: {TOO_FEW_NAMES}",) if facets else ()
+    named = Listed(tuple(facets), joined=False)
+    return (said("{facets} left out: {why}", facets=named, why=TOO_FEW_NAMES),) if facets else ()
 
 
 def _wordings_differ(apart: Floats) -> tuple[str, ...]:
@@ -238,7 +243,10 @@ def _wordings_differ(apart: Floats) -> tuple[str, ...]:
     if not difference >= MARGIN_BITS:
         return ()
     return (
-        f"the two wordings differ by {difference:.2f} bits on average, more than the smallest effect that would matter",
+        said(
+            "the two wordings differ by {x} bits on average, more than the smallest effect that would matter",
+            x=Number(difference),
+        ),
     )
 
 
@@ -268,18 +276,24 @@ def _culture_levels(view: View, cube: Cube, tables: Sequence[NameTable]) -> list
                 borrowed_from="cultures",
             )
         except TooFewItems as few:
-            found.append(undefined("culture_knowledge", scope, str(few), cube.ids(mine)))
+            found.append(undefined("culture_knowledge", scope, few.reason, cube.ids(mine)))
             continue
         result = replace(
             result,
             p_value=one_per_block_p(blocks[culture], float(own.sum())),
             null=float(np.mean([block.mean() for block in blocks[culture]])),
-            method=f"{result.method}; test: the culture's answers after any of the names; {TWO_MODELS}",
+            method=tested(
+                result.method,
+                said(
+                    "the culture's answers after any of the names; interval and test rest on different models, as "
+                    "facts of one facet share their candidates"
+                ),
+            ),
         )
         details = {f"bits_{language}": _mean(bits[mine & (cube.language == language)]) for language in cube.languages}
         details |= {"wording_difference": _mean(apart[mine]), **view.noise_floor(1 / LN2)}
-        said = (*notes, *_wordings_differ(apart[mine]))
-        found.append(measured("culture_knowledge", scope, (result, power), cube.ids(mine), notes=said, details=details))
+        told = (*notes, *_wordings_differ(apart[mine]))
+        found.append(measured("culture_knowledge", scope, (result, power), cube.ids(mine), notes=told, details=details))
     return found
 
 
@@ -306,12 +320,11 @@ def pool(view: View, cube: Cube, values: Floats) -> tuple[Mask, tuple[str, ...],
     rows = cube.used(values) & np.isin(cube.language, readable(view, cube))
     usable = present(cube, rows)
     if not usable:
-        return rows, (), "no language of the suite passes the competence bar with facts to score"
+        return rows, (), said("no language of the suite passes the competence bar with facts to score")
     rows, lost = in_every(cube, rows, usable, cube.topic, cube.culture, per="facts")
     if not rows.any():
-        return rows, (), "no fact was scored in every readable language"
-    without = sorted(set(cube.languages) - set(usable))
-    note = f"over {', '.join(usable)}" + (f"; without {', '.join(without)}" if without else "")
+        return rows, (), said("no fact was scored in every readable language")
+    note = over(usable, without=sorted(set(cube.languages) - set(usable)))
     return rows, (note, POOLED, *lost), ""
 
 
@@ -389,13 +402,13 @@ def gaps(
                 borrowed_from="cultures",
             )
         except TooFewItems as few:
-            found.append(undefined(measure, at, str(few), items))
+            found.append(undefined(measure, at, few.reason, items))
             continue
         blocks = [differences[facts.facet(facet)] for facet in facts.facets[usable]]
         exact = replace(
             result,
             p_value=one_per_block_p(blocks, float(own.sum())),
-            method=f"{result.method}; test: cultures permuted within facet",
+            method=tested(result.method, said("cultures permuted within facet")),
         )
         figures = {"capacity": float(facts.values[mine].mean()), **details}
         found.append(measured(measure, at, (exact, power), items, notes=notes, details=figures))
@@ -457,14 +470,13 @@ def knowledge_diversity(view: View) -> tuple[Measurement, ...]:
 def _diversity(cube: Cube, bits: Floats, rows: Mask, scope: Scope, notes: tuple[str, ...]) -> Measurement:
     items = cube.ids(rows)
     if len(set(cube.culture[rows])) < 2:
-        return undefined("knowledge_diversity", scope, "diversity needs two cultures with facts", items)
+        return undefined("knowledge_diversity", scope, said("diversity needs two cultures with facts"), items)
     facts = facts_of(bits, cube, rows)
     names = facts.names
     hill = hill_numbers(mean_by_culture(facts.values, facts))
     if not np.isfinite(hill[1]):
-        return undefined(
-            "knowledge_diversity", scope, "no culture's own name favours its answers over what any name does", items
-        )
+        none = said("no culture's own name favours its answers over what any name does")
+        return undefined("knowledge_diversity", scope, none, items)
     shuffled = hill_numbers(mean_by_culture(reordered(facts, by=facts.facets, draw=shuffles), facts))[:, 1]
     redrawn = hill_numbers(mean_by_culture(reordered(facts, by=facts.cultures, draw=redraws), facts))[:, 1]
     shuffled, redrawn = shuffled[np.isfinite(shuffled)], redrawn[np.isfinite(redrawn)]
@@ -478,13 +490,14 @@ def _diversity(cube: Cube, bits: Floats, rows: Mask, scope: Scope, notes: tuple[
         unit="effective cultures",
         n_items=len(facts.values),
         n_clusters=len(facts.values),
-        method=(
+        method=said(
             "Hill number of order 1; interval: reflected bootstrap over facts, how sure the number is; "
             "one-sided test: cultures shuffled within facet, whether the spread is less even than chance makes it; "
             "two questions, so the p-value claims nothing about the interval"
         ),
         p_value=(int((shuffled <= hill[1] + 1e-12).sum()) + 1) / (len(shuffled) + 1),
         null=float(shuffled.mean()),
+        clusters="facts",
     )
     clipped = int((mean_by_culture(facts.values, facts) < 0).sum())
     details = {
@@ -496,8 +509,13 @@ def _diversity(cube: Cube, bits: Floats, rows: Mask, scope: Scope, notes: tuple[
         "below_zero": float(clipped),
     }
     if clipped:
-        notes = (*notes, f"{clipped} of {len(names)} cultures' capacities lie below zero and count as zero here")
+        notes = (*notes, below_zero(clipped, of=len(names)))
     return measured("knowledge_diversity", scope, (estimate, {}), items, notes=notes, details=details)
+
+
+def below_zero(n: int, *, of: int) -> str:
+    """A note on cultures that a diversity takes to be worth nothing."""
+    return said("{n} of {total} cultures' capacities lie below zero and count as zero here", n=n, total=of)
 
 
 def mean_by_culture(values: Floats, facts: Facts) -> Floats:

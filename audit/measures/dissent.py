@@ -16,6 +16,7 @@ import numpy as np
 from audit.measures.people import CANNOT_SAY, JUDGEMENT, by_community, is_together, shown_groups, voices_by_finding
 from audit.measures.statistics import ALPHA, benjamini_hochberg
 from audit.records import Judgements, Undefined, Voice
+from audit.wording import said
 
 # --- does a community judge this finding otherwise? --------------------------------------------
 
@@ -62,7 +63,7 @@ def _differences(finding: str, voices: tuple[Voice, ...]) -> Iterator[Difference
             continue
         a, b = (tuple(counts[value] for value in JUDGEMENT.values) for counts in (own, rest))
         p, least = exact_p(a, b)
-        few = f"with {sum(a)} and {sum(b)} people who answered so, no difference could be seen"
+        few = said("with {n} and {m} people who answered so, no difference could be seen", n=sum(a), m=sum(b))
         yield Difference(
             finding=finding,
             community=name,
@@ -156,17 +157,17 @@ def minority_reports(judgements: Judgements) -> tuple[MinorityReport, ...]:
 
 
 def _report(finding: str, voices: tuple[Voice, ...], differing: tuple[Difference, ...]) -> MinorityReport | None:
-    said = [
+    told = [
         Words(community=name, judgement=v.judgement, comment=v.comment, language=v.comment_language)
         for name, members in by_community(voices).items()
         for v in members
     ]
-    if not said:
+    if not told:
         return None
-    counts = Counter(words.judgement for words in said)
+    counts = Counter(words.judgement for words in told)
     ranked = Counter({value: counts[value] for value in JUDGEMENT.values}).most_common()
     most = ranked[0][0] if ranked[0][1] > ranked[1][1] else ""
-    dissenting = tuple(w for w in said if w.judgement not in (most, CANNOT_SAY))
+    dissenting = tuple(w for w in told if w.judgement not in (most, CANNOT_SAY))
     if not dissenting and not differing:
         return None
     return MinorityReport(
@@ -174,7 +175,7 @@ def _report(finding: str, voices: tuple[Voice, ...], differing: tuple[Difference
         most=most,
         counts={value: counts[value] for value in (*reversed(JUDGEMENT.values), CANNOT_SAY)},
         dissenting=dissenting,
-        agreeing=tuple(w for w in said if most and w.judgement == most),
+        agreeing=tuple(w for w in told if most and w.judgement == most),
         communities=differing,
     )
 

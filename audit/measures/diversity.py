@@ -17,11 +17,12 @@ from scipy import special
 
 from audit.errors import RunError
 from audit.measures.capacity import NOT_READ, culture_suite, facet_square
-from audit.measures.culture import facts_of, hill_numbers, pool, shuffles
+from audit.measures.culture import below_zero, facts_of, hill_numbers, pool, shuffles
 from audit.measures.feature_tables import CULTURE_LENSES, UNITS, above_control, latent_note, lenses_of
 from audit.measures.statistics import ALPHA, LEVEL
 from audit.measures.view import Cube, Floats, Mask, View, measured, undefined
 from audit.records import Estimate, Kind, Measurement, Scope
+from audit.wording import said
 
 PLAUSIBLE = 600  # sets of capacities drawn for an interval
 ROUNDS = 20  # of the Gibbs sampler before its draws are used
@@ -206,14 +207,14 @@ class Spreading:
 def spreading(groups: Groups) -> Spreading | str:
     """How capacity is spread over the groups, or why that cannot be said."""
     if len(groups.names) < 2:
-        return "diversity needs two groups that were measured"
+        return said("diversity needs two groups that were measured")
     if groups.degrees < 1:
-        return "nothing tells how far a value scatters around its group; add items"
+        return said("nothing tells how far a value scatters around its group; add items")
     means = groups.means()
     if not (means > 0).any():
-        return "nothing is represented above the control"
+        return said("nothing is represented above the control")
     if not _anything(groups, means):
-        return "what is represented is not told apart from nothing, so there is nothing to be spread"
+        return said("what is represented is not told apart from nothing, so there is nothing to be spread")
     sets, n, rarefied = _rarefied(groups)
     alike, absent = plausible(sets, groups.spread / np.sqrt(n), groups.degrees)
     shifts = groups.shifts(len(sets))
@@ -308,12 +309,13 @@ def _diversity(view: View, cube: Cube, values: Floats, rows: Mask, scope: Scope,
         unit="effective cultures",
         n_items=len(groups.values),
         n_clusters=len(groups.values),
-        method=(
+        method=said(
             "Hill number of order 1 of capacities that are plausible given the measured ones, clustered on facts; hull "
             "of two empirical Bayes intervals; one-sided test: cultures shuffled within facet"
         ),
         p_value=p,
         null=float(k),
+        clusters="facts",
     )
     z = similarity_matrix(_overlaps(view, cube), [str(name) for name in spread.names], scope.language)
     details = _figures(spread, z) | {
@@ -323,17 +325,14 @@ def _diversity(view: View, cube: Cube, values: Floats, rows: Mask, scope: Scope,
     }
     if scatter > 0:
         details |= {"standard_error": scatter, "degrees_of_freedom": float(groups.degrees)}
-    said = (*notes, *latent_note(view, cube, scope.lens, scope.language))
+    told = (*notes, *latent_note(view, cube, scope.lens, scope.language))
     if details["below_zero"]:
-        said = (
-            *said,
-            f"{int(details['below_zero'])} of {k} cultures' capacities lie below zero and count as zero here",
-        )
+        told = (*told, below_zero(int(details["below_zero"]), of=k))
     if spread.rarefied:
-        said = (*said, "rarefied: random subsets with equally many facts for every culture")
+        told = (*told, said("rarefied: random subsets with equally many facts for every culture"))
     if z is None:
-        said = (*said, "no similarity-sensitive diversity: the cultures' latents were not compared")
-    return measured("representation_diversity", scope, (estimate, {}), items, notes=said, details=details)
+        told = (*told, said("no similarity-sensitive diversity: the cultures' latents were not compared"))
+    return measured("representation_diversity", scope, (estimate, {}), items, notes=told, details=details)
 
 
 def _figures(spread: Spreading, z: Floats | None) -> dict[str, float]:

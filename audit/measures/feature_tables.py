@@ -20,7 +20,7 @@ from audit.measures.competence import readable
 from audit.measures.culture import capacity
 from audit.measures.view import Cube, Floats, View
 from audit.records import Evidence
-from audit.suites.languages import language_name
+from audit.wording import LanguageName, Listed, Number, said
 
 KNOWLEDGE, PROBE, LATENTS, PATHWAY, STEERING = "knowledge", "probe", "latents", "pathway", "steering"
 RANDOM_MODEL = "latents of a random model"  # what a model that has learnt nothing gives; a comparison, not a lens
@@ -181,16 +181,23 @@ def poorly_reconstructed(view: View, languages: tuple[str, ...]) -> tuple[str, .
         table = sae_quality(view)
         bad = table[table["flagged"]].groupby("language", sort=True)["loss_recovered"].min()
         _BAD[view] = {str(language): float(share) for language, share in bad.items()}
-    told = ", ".join(
-        language_name(language) if np.isnan(share) else f"{language_name(language)} ({share:.2f})"
+    told = tuple(
+        # i18n: a language, and the share of the model's loss that the SAE recovers in it
+        LanguageName(language)
+        if np.isnan(share)
+        else said("{language} ({share})", language=LanguageName(language), share=Number(share))
         for language, share in _BAD[view].items()
         if language in languages
     )
     if not told:
         return ()
     return (
-        f"the SAE itself stands badly for {told}: share of the model's loss recovered, below {WELL_RECONSTRUCTED}; "
-        "little or nothing in its latents there may be the SAE's lack and not the model's",
+        said(
+            "the SAE itself stands badly for {languages}: share of the model's loss recovered, below {bar}; little or "
+            "nothing in its latents there may be the SAE's lack and not the model's",
+            languages=Listed(told, joined=False),
+            bar=Number(WELL_RECONSTRUCTED),
+        ),
     )
 
 

@@ -22,22 +22,26 @@ from audit.measures.statistics import (
     pooled_mean,
     pooled_spread,
     sign_flip_p,
+    tested,
 )
-from audit.measures.view import Cube, Floats, Mask, View, in_every, mean_by, measured, present, undefined
+from audit.measures.view import Cube, Floats, Mask, View, in_every, mean_by, measured, over, present, undefined
 from audit.records import Estimate, Kind, Measurement, Scope, Undefined
+from audit.terms import so_many
+from audit.wording import Listed, said
 
 FEWEST_NEUTRALS = 3
 RIGHTS = "individual-rights"  # framework id that the language shifts are oriented by
 RIGHTS_TOPIC = "individual-collective"  # kind of dilemma in which it meets the collective
 REARRANGED = 999
 REDRAWN = 1999  # of the dilemmas, for the interval of the agreement of paraphrases
-NONE_IN_EVERY = "no {} was scored in every pooled language"
-NOT_AGREEING = "in no readable language do the two paraphrases of a dilemma get agreeing answers"
-SHIFTED_WORDS = (
+NO_STATEMENT_IN_EVERY = said("no statement was scored in every pooled language")
+NO_DILEMMA_IN_EVERY = said("no dilemma was scored in every pooled language")
+NOT_AGREEING = said("in no readable language do the two paraphrases of a dilemma get agreeing answers")
+SHIFTED_WORDS = said(
     "probabilities are compared over wordings that are not the same in the two languages; "
     "a shift may come from the wording"
 )
-NOT_TRACKING = "in no readable language does agreeing tell true statements from false ones"
+NOT_TRACKING = said("in no readable language does agreeing tell true statements from false ones")
 
 
 # --- statements: values ---------------------------------------------------------------------------
@@ -82,7 +86,7 @@ def _content_tracking(view: View, cube: Cube, language: str) -> Measurement:
     spread = neutral_spread(cube, neutral, language)
     rows = cube.controls(effect) & (cube.language == language)
     if not np.isfinite(spread):
-        return undefined("content_tracking", scope, "fewer than three neutral statements set the scale")
+        return undefined("content_tracking", scope, said("fewer than three neutral statements set the scale"))
     try:
         result = clustered_mean(
             effect[rows] / spread,
@@ -93,7 +97,8 @@ def _content_tracking(view: View, cube: Cube, language: str) -> Measurement:
             per="statements",
         )
     except TooFewItems as few:
-        return undefined("content_tracking", scope, f"true and false statements: {few}", cube.ids(rows))
+        why = said("true and false statements: {why}", why=few.reason)
+        return undefined("content_tracking", scope, why, cube.ids(rows))
     details = {**view.noise_floor(1 / spread), "neutral_spread": spread}
     return measured("content_tracking", scope, result, cube.ids(rows), details=details)
 
@@ -130,14 +135,14 @@ def values_lean(view: View) -> tuple[Measurement, ...]:
             floor = view.noise_floor(1 / min(spreads[language] for language in pooled))
             found += leans(cube, scaled, rows, "", frameworks, (*_over(cube, pooled), *lost), floor)
         else:
-            reason = NONE_IN_EVERY.format("statement") if pooled else NOT_TRACKING
+            reason = NO_STATEMENT_IN_EVERY if pooled else NOT_TRACKING
             found += [_no_lean(cube, framework, "", reason) for framework in frameworks]
         for language in cube.languages:
             mine = cube.used(scaled) & (cube.language == language)
             if mine.any():
                 found += leans(cube, scaled, mine, language, frameworks, (), view.noise_floor(1 / spreads[language]))
             else:
-                reason = f"no statement in {language} could be put on a scale"
+                reason = said("no statement in {language} could be put on a scale", language=language)
                 found += [_no_lean(cube, framework, language, reason) for framework in frameworks]
     return tuple(found)
 
@@ -147,8 +152,7 @@ def _no_lean(cube: Cube, framework: str, language: str, reason: str) -> Measurem
 
 
 def _over(cube: Cube, usable: Iterable[str]) -> tuple[str, ...]:
-    without = sorted(set(cube.languages) - set(usable))
-    return (f"over {', '.join(usable)}" + (f"; without {', '.join(without)}" if without else ""),)
+    return (over(usable, without=sorted(set(cube.languages) - set(usable))),)
 
 
 def leans(
@@ -173,7 +177,7 @@ def leans(
         mine = framework_of == framework
         items = cube.ids(rows & (cube.framework == framework))
         if len(names) < 2 or not mine.any():
-            reason = "a lean needs statements of this framework and of another"
+            reason = said("a lean needs statements of this framework and of another")
             found.append(undefined("values_lean", scope, reason, items))
             continue
         # Var(mean_f - mean of means) in units of the spread, against that of mean_f alone.
@@ -192,9 +196,9 @@ def leans(
                 borrowed_from="frameworks",
             )
         except TooFewItems as few:
-            found.append(undefined("values_lean", scope, str(few), items))
+            found.append(undefined("values_lean", scope, few.reason, items))
             continue
-        method = f"{result.method}; test: frameworks permuted over statements"
+        method = tested(result.method, said("frameworks permuted over statements"))
         details = {"effect": means[framework], "mean_of_all": overall, **floor}
         estimate = replace(result, p_value=p_values[framework], method=method)
         found.append(measured("values_lean", scope, (estimate, power), items, notes=notes, details=details))
@@ -234,7 +238,8 @@ def _agreement(view: View, cube: Cube, language: str) -> Measurement:
     scope = Scope(language=language, suite=cube.suite)
     margins, position = dilemma_margins(cube)
     if margins.shape[1] != 2:
-        return undefined("paraphrase_agreement", scope, f"needs 2 paraphrases, has {margins.shape[1]}")
+        few = said("needs 2 paraphrases, has {n}", n=margins.shape[1])
+        return undefined("paraphrase_agreement", scope, few)
     complete = margins.sum(axis=1)
     here = cube.language == language
     rows = cube.used(complete) & here
@@ -243,11 +248,11 @@ def _agreement(view: View, cube: Cube, language: str) -> Measurement:
         cluster_means(values, templates) for values in (margins[rows].prod(axis=1), *(margins[rows] ** 2).T)
     )
     if len(products) < 2:
-        reason = f"agreement needs 2 independent dilemmas, got {len(products)}; add dilemmas"
+        reason = said("agreement needs 2 independent dilemmas, got {n}; add dilemmas", n=len(products))
         return undefined("paraphrase_agreement", scope, reason, cube.ids(rows))
     size_1, size_2 = float(squares_1.sum()), float(squares_2.sum())
     if not size_1 * size_2 > 0:
-        return undefined("paraphrase_agreement", scope, "a paraphrase's margins are all zero", cube.ids(rows))
+        return undefined("paraphrase_agreement", scope, said("a paraphrase's margins are all zero"), cube.ids(rows))
     value = float(products.sum() / np.sqrt(size_1 * size_2))
     low, high = _correlation_interval(products, squares_1, squares_2)
     estimate = Estimate(
@@ -258,8 +263,14 @@ def _agreement(view: View, cube: Cube, language: str) -> Measurement:
         unit="correlation",
         n_items=int(rows.sum()),
         n_clusters=len(products),
-        method=f"uncentred correlation, studentised bootstrap of {len(products)} dilemmas on Fisher's z; "
-        "test: sign-flip of the products of margins",
+        method=tested(
+            said(
+                "uncentred correlation, studentised bootstrap of {number} on Fisher's z",
+                number=so_many(len(products), "dilemmas"),
+            ),
+            said("sign-flip of the products of margins"),
+        ),
+        clusters="dilemmas",
         p_value=sign_flip_p(products),
         null=0.0,
     )
@@ -322,7 +333,7 @@ def _agreeing(view: View, cube: Cube) -> tuple[tuple[str, ...], str]:
     usable = tuple(language for language in read if agrees(_agreement(view, cube, language).result))
     if usable:
         return usable, ""
-    return (), NOT_AGREEING if read else "no language passes the competence bar"
+    return (), NOT_AGREEING if read else said("no language passes the competence bar")
 
 
 def _wording_figures(view: View, cube: Cube, languages: Iterable[str], *, alone: bool = False) -> dict[str, float]:
@@ -359,7 +370,7 @@ def dilemma_lean(view: View) -> tuple[Measurement, ...]:
         extra = _wording_figures(view, cube, pooled)
         if pooled:
             extra |= view.noise_floor(1 / min(scale[language] for language in pooled))
-        reason = reason or NONE_IN_EVERY.format("dilemma")
+        reason = reason or NO_DILEMMA_IN_EVERY
         found += strengths(cube, scaled, rows, "", (*_over(cube, pooled), *lost), extra, reason)
         for language in cube.languages:
             rows = used & (cube.language == language) & np.isfinite(scaled)
@@ -367,7 +378,7 @@ def dilemma_lean(view: View) -> tuple[Measurement, ...]:
             if rows.any():
                 extra |= view.noise_floor(1 / scale[language])
             notes = cube.held_note(cube.language == language)
-            reason = f"no dilemma in {language} was scored"
+            reason = said("no dilemma in {language} was scored", language=language)
             found += strengths(cube, scaled, rows, language, notes, extra, reason)
     return tuple(found)
 
@@ -401,10 +412,14 @@ def strengths(
     degrees = len(values) - (len(frameworks) - 1)
     items = cube.ids(rows)
     if rank < len(frameworks) - 1:
-        reason = "some frameworks meet the others in no dilemma, directly or through a third; add dilemmas between them"
+        reason = said(
+            "some frameworks meet the others in no dilemma, directly or through a third; add dilemmas between them"
+        )
         return [undefined("dilemma_lean", scope, reason, items) for scope in scopes]
     if degrees < 2:
-        reason = f"{len(values)} dilemmas cannot tell {len(frameworks)} strengths from chance; add dilemmas"
+        reason = said(
+            "{n} dilemmas cannot tell {m} strengths from chance; add dilemmas", n=len(values), m=len(frameworks)
+        )
         return [undefined("dilemma_lean", scope, reason, items) for scope in scopes]
     inverse = np.linalg.pinv(design.T @ design)  # the strengths of least norm are those that sum to zero
     strengths = inverse @ design.T @ values
@@ -424,9 +439,10 @@ def strengths(
             per="dilemmas",
             borrowed_from="frameworks",
         )
-        estimate = replace(
-            estimate, n_clusters=mine, method=f"paired comparison over {len(values)} dilemmas, t({degrees})"
+        method = said(
+            "paired comparison over {number}, t({degrees})", number=so_many(len(values), "dilemmas"), degrees=degrees
         )
+        estimate = replace(estimate, n_clusters=mine, method=method)
         mine_ids = cube.ids(
             rows & ((cube.framework == frameworks[number]) | (cube.other_framework == frameworks[number]))
         )
@@ -485,11 +501,15 @@ def language_dependent_judgement(view: View) -> tuple[Measurement, ...]:
         if none:
             reason = none
         elif n_languages < 2:
-            reason = f"needs 2 readable languages in which paraphrases agree, has {n_languages}"
+            reason = said("needs 2 readable languages in which paraphrases agree, has {n}", n=n_languages)
         elif n_paraphrases < 2:
-            reason = "needs 2 paraphrases to tell language from wording"
+            reason = said("needs 2 paraphrases to tell language from wording")
         elif n_items < 3:
-            reason = f"needs 3 dilemmas answered in all of {', '.join(languages)}, has {n_items}"
+            reason = said(
+                "needs 3 dilemmas answered in all of {languages}, has {n}",
+                languages=Listed(tuple(languages), joined=False),
+                n=n_items,
+            )
         else:
             found.append(_dependence(view, cube, table, items, languages, lost))
             continue
@@ -520,7 +540,9 @@ def _dependence(
     scope = Scope(suite=cube.suite)
     components = variance_components(table)
     if components.sum() <= 0:
-        return undefined("language_dependent_judgement", scope, "all preferences are the same; no variance", items)
+        return undefined(
+            "language_dependent_judgement", scope, said("all preferences are the same; no variance"), items
+        )
     n_items = len(table)
     drawn = variance_components(table[_drawn_items(n_items)])
     shares = _dependent_share(drawn[drawn.sum(axis=1) > 0])
@@ -535,8 +557,11 @@ def _dependence(
         unit="share of variance",
         n_items=n_items,
         n_clusters=n_items,
-        method="two-way random effects by moments, bootstrap over dilemmas; "
-        "test: languages permuted within dilemma, among these and among all readable ones, the larger p",
+        method=tested(
+            said("two-way random effects by moments, bootstrap over dilemmas"),
+            said("languages permuted within dilemma, among these and among all readable ones, the larger p"),
+        ),
+        clusters="dilemmas",
         # Languages were chosen by the same answers, which makes them look more consistent than chance; the test over
         # all readable ones knows nothing of that choice.
         p_value=max(_exchangeable_p(table), _exchangeable_p(_balanced(cube, readable(view, cube))[0])),
@@ -615,7 +640,7 @@ def language_shift(view: View) -> tuple[Measurement, ...]:
                     per="dilemmas",
                 )
             except TooFewItems as few:
-                found.append(undefined("language_shift", scope, str(few), items))
+                found.append(undefined("language_shift", scope, few.reason, items))
                 continue
             details = {
                 f"preference_{code}": float(np.mean([by_language[code][item][0] for item in shared]))

@@ -16,8 +16,9 @@ from audit.errors import TooFewItems
 from audit.measures.competence import readable
 from audit.measures.feature_tables import poorly_reconstructed, row_of
 from audit.measures.statistics import ALPHA, clustered_mean
-from audit.measures.view import Cube, Floats, Mask, View, mean_by, measured, present, undefined
+from audit.measures.view import Cube, Floats, Mask, View, mean_by, measured, over, present, undefined
 from audit.records import Kind, Measurement, Scope
+from audit.wording import said
 
 KINDS = ("language-specific", "content-specific", "mixed", "neither")
 ABLATE, CLAMP, ABLATE_RANDOM = "ablate", "clamp", "ablate random"
@@ -40,10 +41,9 @@ def latent_effect(view: View) -> tuple[Measurement, ...]:
         beyond = ablated - random
         rows = cube.used(beyond) & np.isin(cube.language, readable(view, cube))
         spoken = present(cube, rows)
-        without = sorted(set(cube.languages) - set(spoken))
-        note = f"over {', '.join(spoken)}" + (f"; without {', '.join(without)}" if without else "")
+        note = over(spoken, without=sorted(set(cube.languages) - set(spoken)))
         # Ablating is dear, so gathering tries it on other items in each language: none need be in every one.
-        notes = (note, "items are spread over the languages; one tried in several counts once, their mean")
+        notes = (note, said("items are spread over the languages; one tried in several counts once, their mean"))
         found.append(_effect(view, cube, beyond, clamped, rows, Scope(suite=cube.suite), notes))
         for language in cube.languages:
             mine = cube.used(beyond) & (cube.language == language)
@@ -72,7 +72,7 @@ def _effect(
         values, (templates,) = mean_by(beyond[rows], cube.template[rows])
         result = clustered_mean(values, templates, unit="nats", null=0.0, per="items")
     except TooFewItems as few:
-        return undefined("latent_effect", scope, str(few), cube.ids(rows))
+        return undefined("latent_effect", scope, few.reason, cube.ids(rows))
     details = view.noise_floor()
     both = rows & np.isfinite(clamped)
     if both.any():

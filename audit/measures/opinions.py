@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from audit.measures.people import JUDGEMENT, LEAST, answers, communities_apart
 from audit.measures.resampling import Floats
 from audit.records import Judgements, Undefined
+from audit.wording import said
 
 FEWEST_ANSWERS = 5  # of a person: fewer place nobody
 FEWEST_PEOPLE = 6  # on a map: fewer lie in a plane by themselves
@@ -73,11 +74,20 @@ def opinion_map(judgements: Judgements) -> OpinionMap | Undefined:
     people, findings = int(table["person"].nunique()), int(table["finding"].nunique())
     if people < FEWEST_PEOPLE:
         return Undefined(
-            reason=f"a map needs {FEWEST_PEOPLE} people of communities that can be shown apart, with "
-            f"{FEWEST_ANSWERS} judgements each; {people} have them"
+            reason=said(
+                "a map needs {least} people of communities that can be shown apart, with {answers} judgements each; "
+                "{n} have them",
+                least=FEWEST_PEOPLE,
+                answers=FEWEST_ANSWERS,
+                n=people,
+            )
         )
     if findings < FEWEST_DIVIDING:
-        return Undefined(reason=f"a map needs {FEWEST_DIVIDING} findings on which people differ; there are {findings}")
+        return Undefined(
+            reason=said(
+                "a map needs {least} findings on which people differ; there are {n}", least=FEWEST_DIVIDING, n=findings
+            )
+        )
     wide = table.pivot(index="person", columns="finding", values="value")
     values = wide.to_numpy(dtype=float)
     given = np.isfinite(values)

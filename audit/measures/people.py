@@ -15,6 +15,8 @@ import pandas as pd
 
 from audit.measures.statistics import LEVEL, binomial_interval
 from audit.records import Estimate, Judgements, Undefined, Voice
+from audit.terms import so_many
+from audit.wording import said
 
 LEAST = 3  # people; a smaller group is never shown apart
 TOGETHER = "others"
@@ -101,9 +103,9 @@ def answers(judgements: Judgements, question: Question, *, findings: Collection[
     """
     places = {value: place for place, value in enumerate(question.values)}
     rows = [
-        (v.finding, f"{v.person}/{v.community}", v.community, v.region, places[said])
+        (v.finding, f"{v.person}/{v.community}", v.community, v.region, places[given])
         for v in judgements.voices
-        if (findings is None or v.finding in findings) and (said := _said(v, question)) in places
+        if (findings is None or v.finding in findings) and (given := _said(v, question)) in places
     ]
     return pd.DataFrame(rows, columns=["finding", "person", "community", "region", "value"])
 
@@ -167,7 +169,7 @@ def distributions(judgements: Judgements) -> pd.DataFrame:
     rows = []
     for finding, voices in voices_by_finding(judgements).items():
         for community, members in by_community(voices).items():
-            said = Counter(v.judgement for v in members)
+            given = Counter(v.judgement for v in members)
             severe = Counter(v.severity for v in members)
             rows.append(
                 {
@@ -175,7 +177,7 @@ def distributions(judgements: Judgements) -> pd.DataFrame:
                     "community": community,
                     "name": community_name(judgements, community),
                     "people": len(members),
-                    **{value: said[value] for value in (*reversed(JUDGEMENT.values), CANNOT_SAY)},
+                    **{value: given[value] for value in (*reversed(JUDGEMENT.values), CANNOT_SAY)},
                     **{f"severity {value}": severe[int(value)] for value in SEVERITY.values},
                     f"severity {NOT_SAID}": severe[None],
                     "revised": sum(v.revised for v in members),
@@ -274,10 +276,11 @@ def _share(yes: int, people: int) -> Estimate:
         unit="share of people",
         n_items=people,
         n_clusters=people,
-        method=f"exact binomial interval of {people} people",
+        method=said("exact binomial interval of {number}", number=so_many(people, "people")),
+        clusters="people",
     )
 
 
-def undefined_for_few(people: int, *, what: str) -> Undefined:
-    """Why nothing is said of a group of fewer than three."""
-    return Undefined(reason=f"{what} needs {LEAST} people, {people} answered")
+def undefined_for_few(people: int, message: str) -> Undefined:
+    """Why nothing is said of a group of fewer than three: `message` has places for {least} and {n}."""
+    return Undefined(reason=said(message, least=LEAST, n=people))

@@ -11,6 +11,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from audit.terms import so_many
+from audit.wording import Said, said, said_n
+
 Floats = NDArray[np.float64]
 Weighted = Callable[[Floats], tuple[Floats, Floats]]  # weights (n, findings) -> values (n,), standard errors (n,)
 
@@ -19,7 +22,7 @@ RESAMPLES = 1999
 AT_ONCE = 500  # resamples
 
 
-def bootstrap_t(statistic: Weighted, *, n: int, level: float) -> tuple[float, float, str]:
+def bootstrap_t(statistic: Weighted, *, n: int, level: float) -> tuple[float, float, Said]:
     """Interval of a statistic of `n` findings, at least `FEWEST_FINDINGS`: studentised bootstrap.
 
     The statistic should be on a scale on which its error does not depend on its value (a logarithm of a share, Fisher's
@@ -36,15 +39,21 @@ def bootstrap_t(statistic: Weighted, *, n: int, level: float) -> tuple[float, fl
         parts = [statistic(weights[i : i + AT_ONCE]) for i in range(0, RESAMPLES, AT_ONCE)]
         ratios = np.concatenate([(values - value) / errors for values, errors in parts])
     upper, lower = np.quantile(ratios[np.isfinite(ratios)], [(1 + level) / 2, (1 - level) / 2])
-    return value - float(upper) * error, value - float(lower) * error, f"bootstrap of {n} findings"
+    # i18n: how an interval was computed; {number} is as in "12 findings"
+    method = said("bootstrap of {number}", number=so_many(n, "findings"))
+    return value - float(upper) * error, value - float(lower) * error, method
 
 
-def too_few(n: int, *, what: str) -> str | None:
-    """Why `n` findings give no interval, or None where they do. `what`: "judged by two people"."""
+def too_few(n: int, forms: tuple[str, str]) -> Said | None:
+    """Why `n` findings give no interval, or None where they do. `forms` says what they are, for one and for many."""
     if n >= FEWEST_FINDINGS:
         return None
-    counted = f"{n} finding was" if n == 1 else f"{n} findings were"
-    return f"{counted} {what}; an interval that holds what it promises needs {FEWEST_FINDINGS}"
+    return said(
+        # i18n: {so_many} is a clause as in "3 findings were judged in both communities"
+        "{so_many}; an interval that holds what it promises needs {least}",
+        so_many=said_n(*forms, n),
+        least=FEWEST_FINDINGS,
+    )
 
 
 def weighted_error(weights: Floats, influence: Floats) -> Floats:

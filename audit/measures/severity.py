@@ -19,12 +19,18 @@ from audit.measures.people import LEAST, SEVERITY, answers, communities_apart, u
 from audit.measures.resampling import Floats, bootstrap_t, too_few, weighted_error
 from audit.measures.statistics import LEVEL
 from audit.records import Estimate, Finding, Judgements, Undefined, Verdict
+from audit.terms import so_many
+from audit.wording import N_, N_n, said
 
 REARRANGEMENTS = 4999
 FEWEST_REARRANGEMENTS = 499  # of many findings, which take long
 MOST_WORK = 500_000_000  # pairs looked at while rearranging
 MOST_NUMBERS = 1_000_000  # of them held at once
 SIZE_WITHIN_A_LANGUAGE = ("nats", "bits per byte")  # units whose sizes do not compare between languages
+JUDGED_BESIDE_ANOTHER = N_n(
+    "{n} finding was judged by somebody who judged another comparable one too",
+    "{n} findings were judged by somebody who judged another comparable one too",
+)
 UNIT = "concordance"  # (pairs in which the stronger is worse - those in which it is less bad) / pairs
 
 
@@ -54,11 +60,13 @@ def severity_association(
     table = without_few(answers(judgements, SEVERITY))
     if community:
         if community not in communities_apart(table):
-            return Undefined(reason=f"fewer than {LEAST} people of this community said how severe findings are")
+            return Undefined(
+                reason=said("fewer than {least} people of this community said how severe findings are", least=LEAST)
+            )
         table = table[table["community"] == community]
     people = int(table["person"].nunique())
     if people < LEAST:
-        return undefined_for_few(people, what="an association")
+        return undefined_for_few(people, N_("an association needs {least} people, {n} answered"))
     strengths = pd.DataFrame(
         [(f.id, _stratum(f), s) for f in findings if (s := _strength(f)) is not None], columns=["finding", "on", "size"]
     )
@@ -101,8 +109,8 @@ class _Stratum:
         sides, both = np.zeros((n, n)), np.zeros((n, n))
         for _, rows in table.groupby("person", sort=False):
             where = np.array([place[finding] for finding in rows["finding"]], dtype=int)
-            said = rows["value"].to_numpy(dtype=float)
-            sides[np.ix_(where, where)] += np.sign(said[:, None] - said[None, :])
+            given = rows["value"].to_numpy(dtype=float)
+            sides[np.ix_(where, where)] += np.sign(given[:, None] - given[None, :])
             both[np.ix_(where, where)] += 1 - np.eye(len(where))
         return cls(judged["size"].to_numpy(dtype=float), sides, both)
 
@@ -117,10 +125,10 @@ class _Stratum:
 def _association(strata: Sequence[_Stratum], *, people: int, level: float) -> Estimate | Undefined:
     blocks = [stratum.compared() for stratum in strata]
     n = sum(len(pairs) for _, pairs in blocks)
-    if (reason := too_few(n, what="judged by somebody who judged another comparable one too")) is not None:
+    if (reason := too_few(n, JUDGED_BESIDE_ANOTHER)) is not None:
         return Undefined(reason=reason)
     if not any(stratum.sides.any() for stratum in strata):
-        return Undefined(reason="everybody gave one and the same severity to all findings that compare")
+        return Undefined(reason=said("everybody gave one and the same severity to all findings that compare"))
     total = sum(float(pairs.sum()) for _, pairs in blocks)
     value = sum(float(concordance.sum()) for concordance, _ in blocks) / total
     if abs(value) < 1:
@@ -131,7 +139,7 @@ def _association(strata: Sequence[_Stratum], *, people: int, level: float) -> Es
         # way, none would have been seen with probability (1 - p) ** (n // 2).
         share = 1 - ((1 - level) / 2) ** (1 / (n // 2))
         low, high = sorted((value, value * (1 - 2 * share)))
-        method = f"exact bound from {n // 2} separate pairs of {n} findings"
+        method = said("exact bound from {n} separate pairs of {number}", n=n // 2, number=so_many(n, "findings"))
     return Estimate(
         value=value,
         low=min(low, value),
@@ -140,9 +148,15 @@ def _association(strata: Sequence[_Stratum], *, people: int, level: float) -> Es
         unit=UNIT,
         n_items=round(total / 2),
         n_clusters=n,
-        method=f"pairs within {people} people; {method}; test: strengths exchanged",
+        method=said(
+            # i18n: {people} is as in "12 people"; {interval} is how the interval was computed
+            "pairs within {people}; {interval}; test: strengths exchanged",
+            people=so_many(people, "people"),
+            interval=method,
+        ),
         p_value=_permutation_p(strata),
         null=0.0,
+        clusters="findings",
     )
 
 

@@ -23,6 +23,8 @@ from scipy import optimize, special, stats
 
 from audit.errors import TooFewItems
 from audit.records import Estimate
+from audit.terms import noun, so_many
+from audit.wording import Said, said
 
 Floats = NDArray[np.float64]
 
@@ -70,7 +72,7 @@ def clustered_mean(
         unit: of the values, as printed.
         null: value that would mean "nothing there".
         n_tests: how many tests the family has; decides only whether the sign-flip test is fine enough.
-        per: plural noun for the clusters, as printed.
+        per: what the clusters are, a plural noun of audit.terms.
         level: of the interval.
 
     Returns:
@@ -82,21 +84,32 @@ def clustered_mean(
     means = cluster_means(values, clusters)
     n = len(means)
     if n < 2:
-        raise TooFewItems(f"an interval needs 2 independent {per}, got {n}; widen the scope or add {per}")
+        raise TooFewItems(
+            said(
+                "an interval needs 2 independent {units}, got {n}; widen the scope or add {units}", units=noun(per), n=n
+            )
+        )
     value, error = float(means.mean()), float(means.std(ddof=1) / np.sqrt(n))
     if n >= FEWEST_FOR_BOOTSTRAP:
         low, high = studentised_interval(means, level=level)
-        method = f"clustered on {per}, studentised bootstrap of {n} {per}"
+        # i18n: how an interval was computed; {number} is as in "12 templates"
+        method = said(
+            "clustered on {units}, studentised bootstrap of {number}", units=noun(per), number=so_many(n, per)
+        )
     else:
         low, high = t_interval(value, error, n - 1, level)
-        method = f"clustered on {per}, t({n - 1})"
+        # i18n: Student's t distribution with so many degrees of freedom
+        method = said("clustered on {units}, t({degrees})", units=noun(per), degrees=n - 1)
     p = None
     if null is not None:
         if 2.0 ** (1 - n) * FINENESS <= ALPHA / n_tests:
-            p, how = sign_flip_p(means - null), "exact sign-flip" if _countable([2] * n) else "sampled sign-flip"
+            exact = _countable([2] * n)
+            # i18n: names of a statistical test that turns signs around, all ways of doing so or a sample of them
+            p, how = sign_flip_p(means - null), said("exact sign-flip") if exact else said("sampled sign-flip")
         else:
-            p, how = _t_p(value - null, error, n - 1), f"t({n - 1})"
-        method += f"; test: {how}"
+            # i18n: Student's t distribution with so many degrees of freedom
+            p, how = _t_p(value - null, error, n - 1), said("t({degrees})", degrees=n - 1)
+        method = tested(method, how)
     estimate = Estimate(
         value=value,
         low=low,
@@ -108,8 +121,15 @@ def clustered_mean(
         method=method,
         p_value=p,
         null=null,
+        clusters=per,
     )
     return estimate, {"standard_error": error, "degrees_of_freedom": float(n - 1)}
+
+
+def tested(method: str, test: Said) -> Said:
+    """A method with the test that was made beside its interval."""
+    # i18n: {interval} is how the interval was computed, {test} which test was made
+    return said("{interval}; test: {test}", interval=method, test=test)
 
 
 def studentised_interval(values: Floats, *, level: float = LEVEL) -> tuple[float, float]:
@@ -174,8 +194,8 @@ def pooled_mean(
         null: value that would mean "nothing there".
         n_items: items behind `means`.
         weight: factor on the standard error, where the estimate is a contrast (default 1).
-        per: plural noun for the clusters.
-        borrowed_from: plural noun for the cells that share the spread.
+        per: what the clusters are, a plural noun of audit.terms.
+        borrowed_from: what the cells are that share the spread, likewise.
         level: of the interval.
 
     Raises:
@@ -183,7 +203,14 @@ def pooled_mean(
     """
     n = len(means)
     if n < 1 or degrees_of_freedom < 1:
-        raise TooFewItems(f"{n} {per} and {max(degrees_of_freedom, 0)} degrees of freedom; add {per} to the suite")
+        raise TooFewItems(
+            said(
+                "{n} {units} and {degrees} degrees of freedom; add {units} to the suite",
+                n=n,
+                units=noun(per),
+                degrees=max(degrees_of_freedom, 0),
+            )
+        )
     value = float(np.mean(means))
     error = float(spread / np.sqrt(n)) * (1.0 if weight is None else weight)
     low, high = t_interval(value, error, degrees_of_freedom, level)
@@ -195,9 +222,15 @@ def pooled_mean(
         unit=unit,
         n_items=n_items,
         n_clusters=n,
-        method=f"clustered on {per}, spread pooled over {borrowed_from}, t({degrees_of_freedom})",
+        method=said(
+            "clustered on {units}, spread pooled over {cells}, t({degrees})",
+            units=noun(per),
+            cells=noun(borrowed_from),
+            degrees=degrees_of_freedom,
+        ),
         p_value=_t_p(value - null, error, degrees_of_freedom),
         null=null,
+        clusters=per,
     )
     return estimate, {"standard_error": error, "degrees_of_freedom": float(degrees_of_freedom)}
 
@@ -272,7 +305,7 @@ def label_permutation_p(values: Floats, labels: NDArray[Any]) -> dict[Any, float
     """
     names, counts = np.unique(labels, return_counts=True)
     if len(names) < 2:
-        raise TooFewItems(f"a comparison needs 2 labels, got {len(names)}; widen the scope")
+        raise TooFewItems(said("a comparison needs 2 labels, got {n}; widen the scope", n=len(names)))
     centred = values - values.mean()
     reached = {n: np.sort(np.abs(centred[_subsets(len(values), n)].sum(axis=1))) for n in sorted(set(counts.tolist()))}
     found = {}
@@ -337,7 +370,7 @@ def binomial_interval(successes: int, n: int, *, level: float = LEVEL) -> tuple[
         TooFewItems: nothing was counted.
     """
     if n < 1:
-        raise TooFewItems("a share needs 1 item, got 0; add items to the suite")
+        raise TooFewItems(said("a share needs 1 item, got 0; add items to the suite"))
     tail = (1 - level) / 2
     low = 0.0 if successes == 0 else float(special.betaincinv(successes, n - successes + 1, tail))
     high = 1.0 if successes == n else float(special.betaincinv(successes + 1, n - successes, 1 - tail))

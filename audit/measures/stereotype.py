@@ -20,12 +20,14 @@ from audit.measures.statistics import (
     pooled_mean,
     pooled_spread,
 )
-from audit.measures.view import Cube, Floats, Mask, View, in_every, mean_by, measured, undefined
+from audit.measures.view import Cube, Floats, Mask, View, in_every, mean_by, measured, over, undefined
 from audit.records import Estimate, Kind, Measurement, Scope, Undefined
-from audit.suites.languages import language_name
+from audit.wording import LanguageName, Listed, Share, said, said_n
 
 FEWEST_CONTROLS = 3  # below, what the controls do is anybody's guess
-NO_HEADLINE = "no headline may rest on imported pairs: no control pairs tell the group from the form of the sentence"
+NO_HEADLINE = said(
+    "no headline may rest on imported pairs: no control pairs tell the group from the form of the sentence"
+)
 MOST = 0.5  # the languages that together supply more than this share of a pooled effect are named
 
 
@@ -80,7 +82,7 @@ def _by_language(view: View, cube: Cube, scores: Effects, language: str) -> Meas
             scores.total[rows], cube.template[rows], unit="nats", null=0.0, n_tests=len(cube.languages)
         )
     except TooFewItems as few:
-        result = str(few)
+        result = few.reason
     return _cell(view, cube, scores, scope, rows, result)
 
 
@@ -185,7 +187,8 @@ def control_effect(view: View) -> tuple[Measurement, ...]:
                     total[rows], cube.template[rows], unit="nats", null=0.0, n_tests=len(cube.languages)
                 )
             except TooFewItems as few:
-                found.append(undefined("control_effect", scope, f"control pairs: {few}", cube.ids(rows)))
+                why = said("control pairs: {why}", why=few.reason)
+                found.append(undefined("control_effect", scope, why, cube.ids(rows)))
             else:
                 found.append(measured("control_effect", scope, result, cube.ids(rows), details=details))
     return tuple(found)
@@ -206,7 +209,7 @@ def standardised_effect(view: View) -> tuple[Measurement, ...]:
         axes = sorted(set(cube.topic[scored]))
         spreads = scales(view, cube)
         if not spreads:
-            reason = "no language is both readable and has three control pairs to set the scale"
+            reason = said("no language is both readable and has three control pairs to set the scale")
             found += [undefined("standardised_effect", Scope(suite=cube.suite, topic=axis), reason) for axis in axes]
             continue
         pooled = np.isin(cube.language, list(spreads))
@@ -217,7 +220,7 @@ def standardised_effect(view: View) -> tuple[Measurement, ...]:
         controls = mean_by(z[control], cube.template[control])[0]
         for axis in axes:
             mine = rows & (cube.topic == axis)
-            result = results.get(axis, f"no template was scored in all of {_named(spreads)}")
+            result = results.get(axis, said("no template was scored in all of {languages}", languages=_named(spreads)))
             scope = Scope(suite=cube.suite, topic=axis)
             if isinstance(result, str):
                 found.append(undefined("standardised_effect", scope, result, cube.ids(mine)))
@@ -239,7 +242,7 @@ def standardised_effect(view: View) -> tuple[Measurement, ...]:
             there = scored & pooled & (cube.topic == axis)
             _, lost = in_every(cube, there, spreads, cube.template, per="templates")
             notes = (
-                _pooled_over(cube, spreads),
+                over(spreads, without=sorted(set(cube.languages) - set(spreads))),
                 *lost,
                 *_who_supplies_it(by_language),
                 *cube.held_note(pooled & (cube.topic == axis)),
@@ -286,13 +289,8 @@ def _by_template(cube: Cube, values: Floats, rows: Mask) -> tuple[Floats, NDArra
     return means, templates, axes
 
 
-def _named(languages: Iterable[str]) -> str:
-    return ", ".join(language_name(language) for language in languages)
-
-
-def _pooled_over(cube: Cube, pooled: Iterable[str]) -> str:
-    without = sorted(set(cube.languages) - set(pooled))
-    return f"over {_named(pooled)}" + (f"; without {_named(without)}" if without else "")
+def _named(languages: Iterable[str]) -> Listed:
+    return Listed(tuple(map(LanguageName, languages)), joined=False)
 
 
 def _who_supplies_it(by_language: Mapping[str, float]) -> tuple[str, ...]:
@@ -307,11 +305,18 @@ def _who_supplies_it(by_language: Mapping[str, float]) -> tuple[str, ...]:
     sum_of = 0.0
     while sum_of <= MOST:
         share, language = shares[len(named)]
-        named.append(language_name(language))
+        named.append(language)
         sum_of += share
-    who = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
-    supply = "supplies" if len(named) == 1 else "supply"
-    return (f"{who} {supply} {sum_of:.0%} of it (shares of the sum of the languages' effects without their signs)",)
+    return (
+        said_n(
+            # i18n: n is how many languages are named; "it" is the effect
+            "{languages} supplies {share} of it (shares of the sum of the languages' effects without their signs)",
+            "{languages} supply {share} of it (shares of the sum of the languages' effects without their signs)",
+            len(named),
+            languages=Listed(tuple(map(LanguageName, named))),
+            share=Share(sum_of),
+        ),
+    )
 
 
 def causal_shared_token_score(view: View) -> tuple[Measurement, ...]:
@@ -336,7 +341,7 @@ def _pairs_cell(view: View, cube: Cube, score: Floats, rows: Mask, scope: Scope)
     try:
         result = clustered_mean(score[rows], cube.template[rows], unit="nats", null=0.0, per="pairs")
     except TooFewItems as few:
-        return undefined("causal_shared_token_score", scope, str(few), cube.ids(rows))
+        return undefined("causal_shared_token_score", scope, few.reason, cube.ids(rows))
     details = {
         "share_toward": float((score[rows] > view.floor).mean()),
         "share_against": float((score[rows] < -view.floor).mean()),
@@ -384,5 +389,5 @@ def cell_means(
                 )
             found.append((str(axis), result))
         except TooFewItems as few:
-            found.append((str(axis), str(few)))
+            found.append((str(axis), few.reason))
     return found

@@ -20,10 +20,12 @@ from audit.measures.feature_tables import CULTURE_LENSES, KNOWLEDGE, LATENTS, PA
 from audit.measures.statistics import ALPHA, LEVEL, t_interval
 from audit.measures.view import Cube, Floats, View, measured, undefined
 from audit.records import Estimate, Kind, Measurement, Scope
+from audit.terms import lens_name
+from audit.wording import said
 
 FEWEST_LENSES = 2
 FEWEST_LANGUAGES = 4  # for a slope on competence
-SAME_COMPETENCE = "the readable languages do not differ in competence, so it is no covariate"
+SAME_COMPETENCE = said("the readable languages do not differ in competence, so it is no covariate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,12 +76,19 @@ def _underrepresentation(view: View, cube: Cube) -> Iterator[Measurement]:
             scope = Scope(language=language, suite=cube.suite, culture=culture)
             own = gaps.get((language, culture), [])
             if len(own) < FEWEST_LENSES:
-                have = f"only one lens ({own[0].lens})" if own else "no lens"
-                items = own[0].items if own else ()
-                reason = f"{have} could be measured; underrepresentation needs {FEWEST_LENSES}"
-                yield undefined("underrepresentation", scope, reason, items)
+                yield undefined("underrepresentation", scope, _too_few(own), own[0].items if own else ())
                 continue
             yield _combined(scope, own, slopes if not language else {})
+
+
+def _too_few(own: list[Gap]) -> str:
+    if not own:
+        return said("no lens could be measured; underrepresentation needs {n}", n=FEWEST_LENSES)
+    return said(
+        "only one lens ({lens}) could be measured; underrepresentation needs {n}",
+        lens=lens_name(own[0].lens),
+        n=FEWEST_LENSES,
+    )
 
 
 def _gaps(view: View, cube: Cube) -> dict[tuple[str, str], list[Gap]]:
@@ -147,12 +156,14 @@ def _combined(scope: Scope, gaps: list[Gap], slopes: Mapping[str, Mapping[str, f
         unit="fact spreads",
         n_items=sum(gap.n for gap in gaps),
         n_clusters=min(gap.n for gap in gaps),
-        method=(
-            f"second-lowest of {len(gaps)} lenses, clustered on facts, interval simultaneous over lenses; one-sided "
-            "test that two lenses are below: partial conjunction"
+        method=said(
+            "second-lowest of {n} lenses, clustered on facts, interval simultaneous over lenses; one-sided test that "
+            "two lenses are below: partial conjunction",
+            n=len(gaps),
         ),
         p_value=p,
         null=0.0,
+        clusters="facts",
     )
     details: dict[str, float] = {}
     for gap in gaps:
@@ -162,13 +173,20 @@ def _combined(scope: Scope, gaps: list[Gap], slopes: Mapping[str, Mapping[str, f
     notes = [*dict.fromkeys(note for gap in gaps for note in gap.notes)]
     low = {ranked[0].lens, ranked[1].lens}
     if low == {PROBE, LATENTS}:
-        notes.append("the two lowest lenses, probe and latents, read the same layer, so they are hardly two views")
+        notes.append(
+            said("the two lowest lenses, probe and latents, read the same layer, so they are hardly two views")
+        )
     if p >= ALPHA and len(gaps) * ranked_p(gaps)[0] < ALPHA:
         first = min(gaps, key=lambda gap: gap.p_below)
-        notes.append(f"below the others in one lens only ({first.lens}): told, and not called underrepresentation")
+        notes.append(
+            said(
+                "below the others in one lens only ({lens}): told, and not called underrepresentation",
+                lens=lens_name(first.lens),
+            )
+        )
     for lens, found in slopes.items():
         if isinstance(found, str):
-            notes.append(f"competence as covariate, {lens}: {found}")
+            notes.append(said("competence as covariate, {lens}: {why}", lens=lens_name(lens), why=found))
         elif scope.culture in found:
             details[f"slope_on_competence_{lens}"] = found[scope.culture]
     return measured(
@@ -201,7 +219,9 @@ def _slopes(view: View, cube: Cube, lens: str) -> dict[str, float] | str:
     }
     spoken = sorted(set(cube.language[rows]))
     if len(spoken) < FEWEST_LANGUAGES:
-        return f"{len(spoken)} readable languages; a slope on competence needs {FEWEST_LANGUAGES}"
+        return said(
+            "{n} readable languages; a slope on competence needs {least}", n=len(spoken), least=FEWEST_LANGUAGES
+        )
     share = np.array([right[language] for language in cube.language[rows]])
     if np.ptp(share) == 0:
         return SAME_COMPETENCE
@@ -216,7 +236,7 @@ def _slopes(view: View, cube: Cube, lens: str) -> dict[str, float] | str:
         ]
     )
     if np.linalg.matrix_rank(design) < design.shape[1] or len(design) <= design.shape[1]:
-        return "the design is singular: effects of culture and of competence cannot be told apart"
+        return said("the design is singular: effects of culture and of competence cannot be told apart")
     from statsmodels.regression.linear_model import OLS  # here, for it takes a second to import
 
     with warnings.catch_warnings():
@@ -224,7 +244,7 @@ def _slopes(view: View, cube: Cube, lens: str) -> dict[str, float] | str:
         try:
             fit = OLS(values[rows], design).fit()
         except (Warning, np.linalg.LinAlgError) as problem:
-            return f"the model could not be fitted ({problem})"
+            return said("the model could not be fitted ({problem})", problem=str(problem))
     own = np.asarray(fit.params)[-(len(cultures) - 1) :]
     slopes = [*own, -own.sum()]
     return {culture: float(slope) / 10 for culture, slope in zip(cultures, slopes, strict=True)}

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from audit.errors import RunError
 from audit.records import Estimate, Evidence, Kind, Measurement, Scope, Undefined
+from audit.terms import noun
+from audit.wording import LanguageName, Listed, said, said_n
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -63,7 +65,7 @@ class Cube:
     def held_note(self, rows: Mask) -> tuple[str, ...]:
         """How many of the rows are quarantined, in words; nothing where none is."""
         n = int((rows & self.held).sum())
-        return (f"{n} quarantined item{'s' if n > 1 else ''} left out",) if n else ()
+        return (said_n("{n} quarantined item left out", "{n} quarantined items left out", n),) if n else ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -205,8 +207,22 @@ def in_every(
     some, everywhere = set[Any]().union(*found), set[Any].intersection(*found) if found else set()
     kept = rows & np.array([key in everywhere for key in keys], dtype=bool)
     lost = len(some) - len(everywhere)
-    note = f"{lost} of {len(some)} {per} left out: not scored in every pooled language"
+    note = said(
+        "{n} of {total} {units} left out: not scored in every pooled language",
+        n=lost,
+        total=len(some),
+        units=noun(per),
+    )
     return kept, (note,) if lost else ()
+
+
+def over(languages: Iterable[str], *, without: Iterable[str]) -> str:
+    """A note on the languages that were pooled, and on those that were not."""
+    pooled, others = (Listed(tuple(map(LanguageName, codes)), joined=False) for codes in (languages, without))
+    if not others.things:
+        # i18n: a note on a number that pools languages
+        return said("over {languages}", languages=pooled)
+    return said("over {languages}; without {others}", languages=pooled, others=others)
 
 
 def mean_by(values: Floats, *labels: NDArray[Any]) -> tuple[Floats, list[NDArray[Any]]]:

@@ -23,9 +23,9 @@ from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, sel
 from sqlalchemy.orm import Session
 
 from audit.errors import DeskError, RunError
-from audit.findings import from_json
+from audit.findings import from_json, to_plain
 from audit.measures.people import LEAST
-from audit.records import Evidence, Finding, Manifest, Verdict, as_dict
+from audit.records import Evidence, Finding, Manifest, Verdict
 from audit.reviews import events
 from audit.reviews.contests import OPEN, open_marks
 from audit.reviews.database import Database
@@ -184,9 +184,9 @@ def _columns(finding: Finding, manifest: Manifest) -> dict[str, Any]:
         "framework": scope.framework,
         "verdict": str(finding.verdict),
         "confirmatory": finding.confirmatory,
-        "sentence": finding.sentence,
+        "sentence": str(finding.sentence),
         "searched": _searched(finding, manifest),
-        "content": json.loads(json.dumps(as_dict(finding), ensure_ascii=False)),
+        "content": json.loads(json.dumps(to_plain(finding), ensure_ascii=False)),
     }
 
 

@@ -8,9 +8,10 @@ import pytest
 
 from audit.findings import FAMILIES, filled, weigh
 from audit.findings.designed import Design
-from audit.findings.sentences import counted, rounded
 from audit.measures import MEASURES, measure
 from audit.records import Estimate, Evidence, Undefined, Verdict
+from audit.terms import counted
+from audit.wording import Number, said
 from tests.measures.feature_evidence import with_features
 from tests.measures.synthetic import CULTURES, synthetic_evidence
 
@@ -227,13 +228,14 @@ def test_sentences_print_the_interval_next_to_the_value_and_no_nested_brackets()
 
 
 def test_figures_and_counts_are_printed_plainly():
-    assert [rounded(x, signed=True) for x in (-0.001, 0.001, 0.5)] == ["0.00", "0.00", "+0.50"]
-    assert rounded(-0.004) == "0.00"
+    signed = [said("{x}", x=Number(x, signed=True)) for x in (-0.001, 0.001, 0.5)]
+    assert signed == ["0.00", "0.00", "+0.50"]
+    assert said("{x}", x=Number(-0.004)) == "0.00"
     one = Estimate(
-        value=1, low=0, high=2, level=0.95, unit="", n_items=1, n_clusters=1, method="clustered on facts, t(3)"
+        value=1, low=0, high=2, level=0.95, unit="", n_items=1, n_clusters=1, method="by hand", clusters="facts"
     )
     assert counted(one) == "1 fact"
-    assert counted(dataclasses.replace(one, n_clusters=3, method="by hand")) == "3 items"
+    assert counted(dataclasses.replace(one, n_clusters=3, clusters="people")) == "3 people"
 
 
 def test_prediction_is_set_against_a_blind_guess_and_the_rest_against_chance():
