@@ -17,6 +17,8 @@ from audit.desk_cli import desk_app
 from audit.errors import AuditError, ResourceError, UsageError
 from audit.pipeline import DEFAULT_MODEL, Depth, Request
 from audit.progress import ConsoleReporter
+from audit.release_cli import gate_app
+from audit.release_cli import plan as plan_release
 from audit.runs import RunFolder, find_run, write_json
 from audit.suites.pair_text import parse_answer, parse_template
 
@@ -46,10 +48,13 @@ Examples:
 
   plural-audit app                                     the desk where people judge the findings
 
+  plural-audit gate last --policy policy.toml          may the model be released? exit code 0 to 3
+
 Exit codes: 0 done; 1 the linter found problems, the doctor something missing, the self-test missed a target; 2 wrong
 usage; 64 the request does not fit; 65 a suite is refused; 66 a model or an SAE cannot be had; 67 a run is damaged or
-incomplete; 69 the machine lacks something; 70 too few items; 71 the desk refuses; 130 stopped by the keyboard (the same
-command goes on).
+incomplete; 69 the machine lacks something; 70 too few items; 71 the desk refuses; 72 a policy is refused; 130 stopped
+by the keyboard (the same command goes on). Of gate: 0 PASS, 1 FAIL, 2 INSUFFICIENT EVIDENCE, 3 CONTESTED, 64 and above
+no decision.
 """
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -79,6 +84,8 @@ app.add_typer(suites_app, name="suites")
 app.add_typer(models_app, name="models")
 app.add_typer(sae_app, name="sae")
 app.add_typer(desk_app, name="desk")
+app.add_typer(gate_app, name="gate")
+app.command("plan")(plan_release)
 app.command("compare")(compare_runs)
 app.command("app")(app_cli.open_app)
 
@@ -115,6 +122,10 @@ Dtype = Annotated[
     str, typer.Option(help="float32, bfloat16 or float16. Audits use float32: lower precision moves the numbers.")
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda or mps.")]
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option("--policy", help="Write this release policy's digest into the run, so that the gate may pass it."),
+]
 Runs = Annotated[Path, typer.Option("--runs", help="Folder that holds the run folders.")]
 Accept = Annotated[bool, typer.Option("--accept-terms", help="Accept the model's licence terms (they are shown).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -136,6 +147,7 @@ def run(
     sae: Sae = "bundled",
     dtype: Dtype = "float32",
     device: Device = "cpu",
+    policy: PolicyFile = None,
     runs: Runs = DEFAULT_RUNS,
     accept_terms: Accept = False,
     as_json: AsJson = False,
@@ -143,7 +155,7 @@ def run(
     """The whole audit: gather, weigh, report. A run that was stopped goes on; a complete one is shown again."""
     from audit import pipeline
 
-    request = _request(model, suite, languages, limit, circuits, sae, dtype, device)
+    request = _request(model, suite, languages, limit, circuits, sae, dtype, device, policy)
     with _progress() as reporter:
         folder = pipeline.run(request, runs=runs, reporter=reporter, accept_terms=accept_terms)
     _show(folder, as_json=as_json)
@@ -159,13 +171,14 @@ def gather(
     sae: Sae = "bundled",
     dtype: Dtype = "float32",
     device: Device = "cpu",
+    policy: PolicyFile = None,
     runs: Runs = DEFAULT_RUNS,
     accept_terms: Accept = False,
 ) -> None:
     """Ask the model and keep its answers (needs torch). Prints the run folder."""
     from audit import pipeline
 
-    request = _request(model, suite, languages, limit, circuits, sae, dtype, device)
+    request = _request(model, suite, languages, limit, circuits, sae, dtype, device, policy)
     with _progress() as reporter:
         folder = pipeline.gather(request, runs=runs, reporter=reporter, accept_terms=accept_terms)
     terminal.line(str(folder.path))
@@ -311,6 +324,7 @@ def _request(
     sae: str,
     dtype: str,
     device: str,
+    policy: Path | None,
 ) -> Request:
     return Request(
         model=model,
@@ -321,7 +335,14 @@ def _request(
         sae=sae,
         dtype=dtype,
         device=device,
+        policy=_digest_of(policy) if policy is not None else "",
     )
+
+
+def _digest_of(policy: Path) -> str:
+    from audit.release.policy import load_policy
+
+    return load_policy(policy).digest
 
 
 def _show(folder: RunFolder, *, as_json: bool, everything: bool = False) -> None:

@@ -8,10 +8,11 @@ from audit.records import Kind, Manifest
 from audit.suites import list_builtin
 
 WITH_FEATURES = (Kind.CULTURE, Kind.VALUES, Kind.DILEMMA)  # suites that are asked what an SAE sees
+POLICY = "policy.toml"  # a run knows a policy by its digest alone
 
 
 def command_of(manifest: Manifest) -> str:
-    """The command line that asks for the same. Local models and suites are named without their folders."""
+    """The command line that asks for the same. Local models, suites and policies are named without their folders."""
     model, suites = manifest.model, [suite.name for suite in manifest.suites]
     words = ["plural-audit", "run", "--model", model.ref]
     if set(suites) != set(list_builtin()):
@@ -27,4 +28,5 @@ def command_of(manifest: Manifest) -> str:
     )
     words += ["--dtype", model.dtype] if model.dtype != "float32" else []
     words += ["--device", model.device] if model.device != "cpu" else []
+    words += ["--policy", POLICY] if "policy" in manifest.settings else []
     return shlex.join(words)

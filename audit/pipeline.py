@@ -74,6 +74,9 @@ class Request:
     sae: str = "bundled"
     dtype: str = "float32"
     device: str = "cpu"
+    # SHA-256 of the release policy that was agreed before anything was gathered (audit.release.policy); "" none. It
+    # decides no number, but whether the gate may let the run pass, so it is part of the run's id.
+    policy: str = ""
 
 
 def run(
@@ -158,7 +161,9 @@ def _observe(
         suites, model=manifest.model, versions={**_observing(manifest), "scoring": str(SCORING)}
     )
     kept = {shard.key: cache.read(shard.key) for shard in shards}
-    noise_key = hashlib.sha256(b"noise floor of " + manifest.run_id.encode()).hexdigest()
+    without_policy = {name: value for name, value in manifest.settings.items() if name != "policy"}
+    asked = run_id_of(replace(manifest, settings=without_policy))
+    noise_key = hashlib.sha256(b"noise floor of " + asked.encode()).hexdigest()
     noise = cache.read(noise_key)
     todo = [shard for shard in shards if kept[shard.key] is None]
     if todo or noise is None:
@@ -419,6 +424,7 @@ def plan(request: Request, model: ModelRecord, suites: Sequence[Suite]) -> Manif
         named = folder.resolve().name if request.sae != "bundled" and folder.is_dir() else request.sae
         settings |= {"sae": named, "sae_digest": digest, "features": FEATURES}
         versions += PROBING if digest == NO_SAE else (*PROBING, *ENCODING)
+    settings |= {"policy": request.policy} if request.policy else {}
     manifest = Manifest(
         run_id="",
         model=model,
