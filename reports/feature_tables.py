@@ -28,21 +28,22 @@ from audit.measures.latent_tables import latent_kinds, latent_sharing, top_conte
 from audit.measures.statistics import ALPHA
 from audit.measures.view import Cube, View
 from audit.records import Estimate, Evidence, Finding, Kind, Verdict
-from audit.suites.languages import language_name
+from audit.wording import N_, _, name_of
 from reports.blocks import Heading
 from reports.case import Case
 from reports.circuit_charts import rows_of
-from reports.words import humanised
+from reports.words import NO_NUMBER, UNREAD_SIGN, of_suite, target_name
 
 FRAMED = {"probe": Kind.VALUES, "latents": Kind.VALUES, "steering": Kind.DILEMMA}  # where a lens is of frameworks
 LANGUAGE_AND_CONTENT = (Kind.CULTURE, Kind.VALUES)  # suites whose latents are told by language and content
-TOGETHER = "all readable"  # heading of what holds over all readable languages
+# i18n: heading of what holds over all languages that the model reads; a cell or a column of a table
+TOGETHER = N_("all readable")
 MOST_LATENTS = 4  # of a suite, whose texts are shown
 MOST_TEXTS = 3  # of a latent
 LONGEST_TEXT = 420  # characters of a text that are shown
 SHADES = 3  # grounds from weak to strong
 FAINT = 0.15  # of the latent's largest activation; below, a token has no ground
-NOT_INTERPRETABLE, NO_NUMBER = "n.i.", "–"
+
 ONE_LENS = "below the others in one lens only"
 SPECIAL = re.compile(r"<[^<>]+>")
 TABLES = ("saes", "capacities", "latents", "scores", "steering", "contexts")
@@ -143,19 +144,19 @@ def _quality(view: View) -> pd.DataFrame:
 
 def titled(text: str, one: Looked, among: Sequence[Looked]) -> Heading:
     """A heading that names the suite where there are several."""
-    return Heading(text=f"{text} ({one.suite})" if len(among) > 1 else text, level=2)
+    return Heading(text=of_suite(text, one.suite) if len(among) > 1 else text, level=2)
 
 
 def columns_of(table: pd.DataFrame, found: Features) -> dict[str, str]:
     """Headings of a map: what holds over the readable languages, then each language that was asked, in order."""
     asked = set(table["language"])
-    named = {code: language_name(code) for code in found.languages if code in asked}
-    return ({"": TOGETHER} if "" in asked else {}) | named
+    named = {code: name_of(code) for code in found.languages if code in asked}
+    return ({"": _(TOGETHER)} if "" in asked else {}) | named
 
 
 def names_of(case: Case, targets: Iterable[str]) -> dict[str, str]:
     """Cultures and frameworks as they are printed."""
-    return {name: case.labels.get(name) or humanised(name) for name in targets}
+    return {name: target_name(name, case.labels) for name in targets}
 
 
 # --- latents for people to read -------------------------------------------------------------------
@@ -204,7 +205,8 @@ def runs_of(tokens: Sequence[Token], *, largest: float, can_draw: Callable[[str]
     plain = [(" ".join(word.split("\n")), active) for word, active in tokens]
     while plain and plain[0][1] is None and SPECIAL.fullmatch(plain[0][0]):  # no words: what the tokenizer puts first
         plain = plain[1:]
-    if not plain or "\ufffd" in "".join(word for word, _ in plain) or not can_draw("".join(word for word, _ in plain)):
+    text = "".join(word for word, _active in plain)
+    if not text or "\ufffd" in text or not can_draw(text):
         return ()
     runs: list[tuple[str, float]] = []
     for word, active in plain:
@@ -224,7 +226,7 @@ def shade(value: float, *, largest: float) -> int:
 
 def _around_strongest(runs: list[tuple[str, float]]) -> list[tuple[str, float]]:
     """All of a text, or of a long one the stretch around its strongest word, with dots where it was cut."""
-    if sum(len(word) for word, _ in runs) <= LONGEST_TEXT:
+    if sum(len(word) for word, _active in runs) <= LONGEST_TEXT:
         return runs
     strongest = max(range(len(runs)), key=lambda i: runs[i][1])
     low = high = strongest
@@ -272,7 +274,7 @@ def map_cells(
                     "row": names[target],
                     "column": heading,
                     "value": value,
-                    "word": NOT_INTERPRETABLE if barred else NO_NUMBER if math.isnan(value) else "",
+                    "word": _(UNREAD_SIGN) if barred else NO_NUMBER if math.isnan(value) else "",
                     "sure": cell is not None and not barred and bool(cell.low > 0),
                 }
             )
