@@ -316,8 +316,8 @@ def _transfer_alt(cells: pd.DataFrame) -> str:
 
 
 def _transfer_pair(cell: Any) -> str:
+    # i18n: the share that a circuit chosen in one language carries in another, as in "40 %, Swahili in Arabic"
     return _(
-        # i18n: the share that a circuit chosen in one language carries in another, as in "40 %, Swahili in Arabic"
         "{share}, {chosen} in {judged}",
         share=percent(cell["share"]),
         chosen=cell["chosen"],
