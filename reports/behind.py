@@ -1,54 +1,45 @@
-"""The pages of items behind the findings with evidence."""
+"""The items behind findings: what the model was asked, in its own script and in English."""
 
 from __future__ import annotations
 
 from audit.records import Estimate, Finding, Verdict
 from audit.wording import _, language, name_of, ngettext, spoken
 from reports.blocks import Block, Bullets, Facts, Group, Heading, Quote, Text
-from reports.case import APPENDIX, Case, surest_first, title_of
+from reports.case import Case, in_turn, title_of
 from reports.items import SIDES, Effects, Wordings
 from reports.words import amount, decimals_for, in_row, interval, level_of, number, p_value, together
 
-MOST_EVIDENCE = 25  # findings with their items; the rest is in findings.json
+MOST_LEADS = 10  # with their items; the rest is in findings.json
 MOST_ITEMS = 3
 
 
-def evidence_pages(case: Case, *, confirmatory: bool, title: str) -> tuple[Block, ...]:
-    """Findings with evidence, each with its caveats and the items that carry it furthest."""
-    found = sorted(
-        (f for f in case.substance if f.verdict is Verdict.EVIDENCE and f.confirmatory is confirmatory),
-        key=surest_first,
-    )
-    head = Heading(text=title, level=1 if confirmatory else 2)
+def items_behind_leads(case: Case) -> tuple[Block, ...]:
+    """Exploratory findings with evidence, each with its caveats and the items that carry it furthest."""
+    found = in_turn([f for f in case.substance if f.verdict is Verdict.EVIDENCE and not f.confirmatory])
     if not found:
-        return (head, Text(text=_("No finding has evidence of an effect, so no items are shown.")))
+        return ()
     effects, wordings = Effects.of(case.evidence), Wordings.of(case.evidence)
-    blocks: list[Block] = [head, Text(text=_evidence_intro(len(found)))]
-    if confirmatory and any(f.verdict is Verdict.EVIDENCE and not f.confirmatory for f in case.substance):
-        where = _("Items behind exploratory leads: see “{section}”.", section=_(APPENDIX))
-        blocks.append(Text(text=where, style="small"))
-    for n, finding in enumerate(found[:MOST_EVIDENCE], start=1):
+    blocks: list[Block] = [Heading(text=_("The items behind the leads"), level=2), Text(text=_intro(len(found)))]
+    for n, finding in enumerate(found[:MOST_LEADS], start=1):
         blocks += _finding_blocks(case, finding, n=n, effects=effects, wordings=wordings)
     return tuple(blocks)
 
 
-def _evidence_intro(n: int) -> str:
+def _intro(n: int) -> str:
     text = _(
-        "For each finding with evidence: its sentence, its caveats, and up to three of its items, those that carry it "
-        "furthest. Single items are illustrations; the finding rests on all of them. Over several languages the count "
-        "of languages stands for an item, since its sizes in different languages do not compare. Square brackets hold "
-        "the competing answers. English lines are the English item with the same id, as a gloss."
+        "For leads with evidence: sentence, caveats, and up to three items, those that carry it furthest. Single items "
+        "are illustrations; the finding rests on all of them. Over several languages the count of languages stands for "
+        "an item, since its sizes in different languages do not compare. Square brackets hold the competing answers. "
+        "English lines are the English item with the same id, as a gloss."
     )
-    if n <= MOST_EVIDENCE:
+    if n <= MOST_LEADS:
         return text
-    return together(
-        text,
-        _(
-            "The {shown} surest are shown; {more} more are in findings.json.",
-            shown=MOST_EVIDENCE,
-            more=n - MOST_EVIDENCE,
-        ),
+    more = _(
+        "Shown are {shown}, the surest of each measure in turn; {more} more are in findings.json.",
+        shown=MOST_LEADS,
+        more=n - MOST_LEADS,
     )
+    return together(text, more)
 
 
 def _finding_blocks(case: Case, finding: Finding, *, n: int, effects: Effects, wordings: Wordings) -> list[Block]:
@@ -79,8 +70,8 @@ def _finding_facts(finding: Finding) -> tuple[tuple[str, str], ...]:
 def amount_of(result: Estimate) -> str:
     """An estimate with its unit and its interval."""
     decimals = decimals_for([result])
+    # i18n: as in "0.31 nats, 95 % interval 0.12 to 0.48"
     return _(
-        # i18n: as in "0.31 nats, 95 % interval 0.12 to 0.48"
         "{amount}, {level} interval {bounds}",
         amount=amount(number(result.value, decimals=decimals), result.unit),
         level=level_of(result),

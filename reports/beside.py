@@ -56,7 +56,7 @@ def _stereotypes(members: Sequence[Finding]) -> list[Block]:
         "group. Read within a line only; languages that are not interpretable are left out."
     )
     return [
-        Heading(text=_("Other figures of the same items"), level=2),
+        Heading(text=_("Other figures of the same items"), level=3),
         Table(columns=columns, rows=rows),
         Text(text=text, style="small"),
     ]
@@ -108,7 +108,7 @@ def _dilemmas(findings: Sequence[Finding]) -> list[Block]:
         "two wordings (1 is the same answer, 0 none in common), with its interval."
     )
     return [
-        Heading(text=_("How steady the choices are"), level=2),
+        Heading(text=_("How steady the choices are"), level=3),
         Table(columns=columns, rows=rows),
         Text(text=text, style="small"),
     ]

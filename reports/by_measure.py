@@ -10,15 +10,15 @@ from audit.measures import INSTRUMENT, MEASURES
 from audit.measures.competence import BAR
 from audit.records import Estimate, Finding, Verdict
 from audit.wording import N_, Share, _, ngettext, spoken
-from reports.behind import evidence_pages
+from reports.behind import items_behind_leads
 from reports.beside import beside
-from reports.blocks import Block, Bullets, Heading, Text
-from reports.case import APPENDIX, STRENGTH, Case, counted_verdicts, grouped_by_measure, surest_first
+from reports.blocks import Block, Heading, Text
+from reports.case import APPENDIX, Case, counted_verdicts, grouped_by_measure
 from reports.estimates import charts_and_tables, scope_by, scope_names
 from reports.words import amount, figure, in_series, listed, measure_name, told_by_suite
 
 CHECKS = N_("Checks of the instrument")
-MOST_SENTENCES = 6  # per measure
+MEASURES_TITLE = N_("Measures, one by one")
 MOST_METHODS = 4  # that are told in words
 
 
@@ -66,20 +66,30 @@ def checks(case: Case) -> tuple[Block, ...]:
 
 
 def measure_sections(case: Case) -> tuple[Block, ...]:
-    """A section for each measure of substance: what was fixed before the run, and where its leads stand."""
-    blocks: list[Block] = []
-    for measure, group in grouped_by_measure(case.substance).items():
+    """Each measure that something was fixed for before the run: its numbers, and where its leads stand."""
+    head = Heading(text=_(MEASURES_TITLE), level=1, new_page=True)
+    groups = grouped_by_measure(case.substance)
+    measures = [measure for measure, group in groups.items() if any(f.confirmatory for f in group)]
+    if not measures:
+        return (head, Text(text=_("This run has no findings that were fixed before it.")))
+    blocks: list[Block] = [
+        head,
+        Text(
+            text=_(
+                "The numbers of all findings that were fixed before the run. What single ones mean stands on their "
+                "pages."
+            )
+        ),
+    ]
+    for measure in measures:
+        group = groups[measure]
         planned = [f for f in group if f.confirmatory]
-        blocks.append(Heading(text=measure_name(measure), level=1))
+        blocks.append(Heading(text=measure_name(measure), level=2))
         blocks += _asked(case, measure, group)
-        blocks += charts_and_tables(case, measure, planned, level=2)
-        blocks += beside(measure, case.findings)
-        blocks += [*_sentences(planned or group), *_pointer(group)]
+        blocks += charts_and_tables(case, measure, planned, level=3)
+        blocks += [*beside(measure, case.findings), *_pointer(group)]
         blocks += [Text(text=text, style="small") for text in (*_family_texts(planned), *_method_texts(planned))]
-    return tuple(blocks) or (
-        Heading(text=_("Measures"), level=1),
-        Text(text=_("This run has no findings to show by measure.")),
-    )
+    return tuple(blocks)
 
 
 def appendix(case: Case) -> tuple[Block, ...]:
@@ -95,13 +105,14 @@ def appendix(case: Case) -> tuple[Block, ...]:
             )
         ),
     ]
+    planned = {f.measurement.measure for f in case.substance if f.confirmatory}
     for measure, group in grouped_by_measure(leads).items():
         blocks.append(Heading(text=_("{measure} (exploratory)", measure=measure_name(measure)), level=2))
+        if measure not in planned:  # the others have their question in the sections by measure
+            blocks += _asked(case, measure, group)
         blocks += charts_and_tables(case, measure, group, level=3)
         blocks += [Text(text=text, style="small") for text in (*_family_texts(group), *_method_texts(group))]
-    if any(f.verdict is Verdict.EVIDENCE for f in leads):
-        blocks += evidence_pages(case, confirmatory=False, title=_("The items behind the leads"))
-    return tuple(blocks)
+    return (*blocks, *items_behind_leads(case))
 
 
 def _pointer(group: Sequence[Finding]) -> list[Text]:
@@ -150,23 +161,6 @@ def _asked(case: Case, measure: str, group: Sequence[Finding]) -> list[Text]:
         if entry.name == measure
     ]
     return [*texts, *(Text(text=text) for text in asked), *(Text(text=text, style="small") for text in margins)]
-
-
-def _sentences(group: Sequence[Finding]) -> list[Block]:
-    told = [f for f in group if f.verdict in (Verdict.EVIDENCE, Verdict.NO_EVIDENCE)]
-    chosen = sorted(told, key=lambda f: (STRENGTH.index(f.verdict), surest_first(f)))[:MOST_SENTENCES]
-    if not chosen:
-        chosen = list(group[:2])
-    blocks: list[Block] = [
-        Heading(text=_("In sentences"), level=3),
-        Bullets(items=tuple(spoken(f.sentence) for f in chosen), marks=tuple(f.verdict for f in chosen)),
-    ]
-    if len(group) > len(chosen):
-        text = _(
-            "Findings of this measure whose sentences stand in findings.json only: {n}.", n=len(group) - len(chosen)
-        )
-        blocks.append(Text(text=text, style="small"))
-    return blocks
 
 
 def _family_texts(group: Sequence[Finding]) -> list[str]:

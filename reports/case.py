@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.measures import INSTRUMENT
@@ -112,6 +112,19 @@ def surest_first(finding: Finding) -> tuple[bool, float, float, str]:
     p = 1.0 if finding.p_adjusted is None else finding.p_adjusted
     size = abs(result.value - (result.null or 0.0)) if isinstance(result, Estimate) else 0.0
     return (not finding.confirmatory, p, -size, finding.id)
+
+
+def in_turn(findings: Sequence[Finding]) -> list[Finding]:
+    """The surest of each measure, then the second of each, and so on; confirmatory before exploratory."""
+    queues: dict[str, list[Finding]] = {}
+    for finding in sorted(findings, key=surest_first):
+        queues.setdefault(finding.measurement.measure, []).append(finding)
+    rounds = [
+        (turn, not f.confirmatory, place, f)
+        for place, queue in enumerate(queues.values())
+        for turn, f in enumerate(queue)
+    ]
+    return [f for *_rank, f in sorted(rounds, key=lambda entry: entry[:3])]
 
 
 def grouped_by_measure(findings: Iterable[Finding]) -> dict[str, list[Finding]]:

@@ -243,7 +243,9 @@ def _tables(case: Case, fields: tuple[str, ...], unit: str, members: Sequence[Fi
             Column(title=_("Items"), width=0.8, align="right"),
             Column(title=_("p adjusted"), width=1.3, align="right"),
             *detectable,
-            Column(title=_("Verdict"), width=3.3),
+            Column(title=_("Verdict"), width=3.0),
+            # i18n: heading of a column: the id of a finding
+            Column(title=_("Id"), width=1.45),
         ),
         rows=tuple(_row(case, names, f, decimals=decimals, detects=detects, chance=chance) for f in shown),
     )
@@ -287,7 +289,15 @@ def _row(
         none = (NO_NUMBER,) * (2 + chance)
         last = (NO_NUMBER,) if detects else ()
         # i18n: stands in a table where there is no number; the reason stands below
-        return (*words, _("undefined"), *none, p_value(finding.p_adjusted), *last, finding.verdict)
+        return (
+            *words,
+            _("undefined"),
+            *none,
+            p_value(finding.p_adjusted),
+            *last,
+            finding.verdict,
+            case.short_id(finding),
+        )
     detectable = NO_NUMBER if result.detectable is None else number(result.detectable, decimals=decimals)
     return (
         *words,
@@ -298,6 +308,7 @@ def _row(
         p_value(finding.p_adjusted),
         *((detectable,) if detects else ()),
         finding.verdict,
+        case.short_id(finding),
     )
 
 

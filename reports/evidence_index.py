@@ -7,12 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from audit.measures import INSTRUMENT
 from audit.records import Finding, Verdict
 from audit.wording import N_, _
-from reports.blocks import Block, Column, Heading, Table, Text
+from reports.blocks import Block, Heading, Text
 from reports.by_measure import CHECKS
 from reports.case import APPENDIX, STRENGTH, Case, grouped_by_measure
 from reports.finding_pages import PAGES
 from reports.undecided import OTHERS
-from reports.words import everything, in_series, measure_name
+from reports.words import everything, in_series, measure_name, started, verdict_name
 
 TITLE = N_("Index of evidence ids")
 
@@ -27,16 +27,13 @@ def evidence_index(case: Case, *, pages: Collection[str], without: Collection[st
     """
     blocks: list[Block] = [Heading(text=_(TITLE), level=1, new_page=True), Text(text=_intro(case))]
     for measure, group in grouped_by_measure(case.findings).items():
-        columns = (
-            Column(title=measure_name(measure), width=2),
-            Column(title=_("Told in"), width=2),
-            Column(title=_("Evidence ids"), width=6.5),
-        )
-        rows = tuple(
-            (verdict, where, in_series(f"{f.id} {case.where(f) or everything()}" for f in members))
-            for (verdict, where), members in _by_place(group, pages=pages, without=without).items()
-        )
-        blocks.append(Table(columns=columns, rows=rows))
+        blocks.append(Heading(text=measure_name(measure), level=3))
+        for (verdict, where), members in _by_place(group, pages=pages, without=without).items():
+            told = in_series(f"{f.id} {case.where(f) or everything()}" for f in members)
+            text = _(
+                "{verdict} (in “{section}”): {ids}", verdict=started(verdict_name(verdict)), section=where, ids=told
+            )
+            blocks.append(Text(text=text, style="small"))
     return tuple(blocks)
 
 

@@ -9,14 +9,15 @@ from typing import Literal
 from audit.wording import N_, _
 from reports.blocks import Block, Column, Heading, Table, Text
 from reports.by_measure import CHECKS
+from reports.by_measure import MEASURES_TITLE as MEASURES
 from reports.case import APPENDIX, Case
 from reports.circuits import TITLE as INSIDE
 from reports.features import TITLE as FEATURES
+from reports.finding_pages import PAGES
 from reports.judgements import TITLE as PEOPLE
 from reports.words import in_series
 
 TITLE = N_("Glossary")
-PAGES, MEASURES = N_("Findings, one page each"), N_("Measures, one by one")
 METHODS, ITEMS, INDEX = N_("Methods in short"), N_("Provenance of the items"), N_("Index of evidence ids")
 Need = Literal["", "circuits", "features", "people"]
 

@@ -9,7 +9,7 @@ from audit.records import Estimate, Finding, Undefined, Verdict
 from audit.suites.languages import language_name
 from audit.wording import N_, _, name_of, ngettext, spoken
 from reports.blocks import Block, Bullets, Counts, Facts, Heading, Text
-from reports.case import Case, surest_first, verdict_counts
+from reports.case import Case, in_turn, verdict_counts
 from reports.words import listed, named, started, together
 
 TITLE = N_("Summary")
@@ -154,7 +154,7 @@ def _not_found(case: Case) -> tuple[Block, ...]:
 def _listed(found: Sequence[Finding], *, words: int) -> list[Block]:
     """The sentences of the surest findings, one measure after the other, of at most so many words; one at least."""
     chosen: list[Finding] = []
-    for finding in _one_of_each_measure_in_turn(found):
+    for finding in in_turn(found):
         words -= len(finding.sentence.split())
         if chosen and words < 0:
             break
@@ -166,19 +166,6 @@ def _listed(found: Sequence[Finding], *, words: int) -> list[Block]:
 
 def _shown(blocks: Sequence[Block]) -> int:
     return sum(len(block.items) for block in blocks if isinstance(block, Bullets))
-
-
-def _one_of_each_measure_in_turn(findings: Sequence[Finding]) -> list[Finding]:
-    """The surest of each measure, then the second of each, and so on; confirmatory before exploratory."""
-    queues: dict[str, list[Finding]] = {}
-    for finding in sorted(findings, key=surest_first):
-        queues.setdefault(finding.measurement.measure, []).append(finding)
-    rounds = [
-        (turn, not f.confirmatory, place, f)
-        for place, queue in enumerate(queues.values())
-        for turn, f in enumerate(queue)
-    ]
-    return [f for *_rank, f in sorted(rounds, key=lambda entry: entry[:3])]
 
 
 def _unread(case: Case) -> tuple[Block, ...]:
@@ -205,7 +192,12 @@ def _unread(case: Case) -> tuple[Block, ...]:
         first = sorted(reasons, key=lambda reason: (-reasons[reason], reason))[:MOST_REASONS]
         # i18n: {reason} is a whole clause, "the two wordings disagree"; then the number of findings it holds for
         items = tuple(
-            _("{reason} ({n} of {all})", reason=started(_told(case, r)), n=reasons[r], all=reasons.total())
+            _(
+                "{reason} ({n} of {all} such findings)",
+                reason=started(_told(case, r)),
+                n=reasons[r],
+                all=reasons.total(),
+            )
             for r in first
         )
         blocks += [Text(text=_("Why most other findings cannot be interpreted:")), Bullets(items=items)]
