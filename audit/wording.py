@@ -116,7 +116,7 @@ def said_n(one: str, many: str, n: int, **values: Value) -> Said:
     return Said(one, many, {"n": n, **values})
 
 
-def in_turn(clauses: Sequence[Said]) -> Said:
+def in_turn(clauses: Sequence[str]) -> str:
     """Several clauses as one, each complete in itself: "one; another; a third"."""
     if len(clauses) == 1:
         return clauses[0]
@@ -369,7 +369,9 @@ def _labels_of_suites() -> list[tuple[str, str]]:
         suite = tomllib.loads(file.read_text(encoding="utf-8"))
         found[("", suite["question"])] = None
         found.update(dict.fromkeys((LABEL, name) for name in suite.get("labels", {}).values()))
-        parts = [part for group in suite.values() if isinstance(group, list) for part in group if isinstance(part, dict)]
+        parts = [
+            part for group in suite.values() if isinstance(group, list) for part in group if isinstance(part, dict)
+        ]
         found.update(dict.fromkeys((LABEL, region) for part in parts for region in part.get("regions", ())))
     return list(found)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from audit.records import Estimate, Finding, Undefined, Verdict
-from audit.suites.languages import language_name
+from audit.findings import anywhere, reason_of
+from audit.records import Estimate, Finding, Verdict
 from audit.wording import N_, _, name_of, ngettext, spoken
 from reports.blocks import Block, Bullets, Counts, Facts, Heading, Text
 from reports.case import Case, in_turn, verdict_counts
@@ -16,7 +16,6 @@ TITLE = N_("Summary")
 # English words of the sentences that the summary prints: with them it stays below 350 words, two minutes of reading.
 WORDS_OF_RESULTS, WORDS_OF_LEADS, WORDS_OF_ABSENCE = 110, 40, 50
 MOST_REASONS = 2
-BECAUSE, AFTER_BECAUSE = ": not interpretable, because ", "; finding nothing here would not be good news."
 
 
 # --- cover -----------------------------------------------------------------------------------
@@ -206,10 +205,7 @@ def _unread(case: Case) -> tuple[Block, ...]:
 
 def _anywhere(finding: Finding) -> str:
     """The reason without the name of the finding's language, so that it counts once for all languages."""
-    reason, scope = barred_reason(finding), finding.measurement.scope
-    for code in filter(None, (scope.language, scope.other_language)):
-        reason = reason.replace(f"in {language_name(code)} ", "")
-    return reason
+    return anywhere(barred_reason(finding))
 
 
 def _told(case: Case, reason: str) -> str:
@@ -251,12 +247,8 @@ def _barred_otherwise(case: Case, *, without: set[str]) -> list[Finding]:
 
 
 def barred_reason(finding: Finding) -> str:
-    """Why a finding cannot be interpreted: its own reason, from its sentence, or else why it has no number."""
-    _before, found, rest = finding.sentence.partition(BECAUSE)
-    if found:
-        return rest.removesuffix(AFTER_BECAUSE)
-    result = finding.measurement.result
-    return result.reason if isinstance(result, Undefined) else finding.sentence
+    """Why a finding cannot be interpreted; in older files, whose reasons are not kept apart, its whole sentence."""
+    return reason_of(finding) or finding.sentence
 
 
 def _warning(case: Case) -> str:

@@ -18,7 +18,7 @@ import pandas as pd
 from audit.errors import RunError
 from audit.findings.caveats import caveats_of
 from audit.findings.designed import Design
-from audit.findings.gate import Gate
+from audit.findings.gate import Gate, anywhere
 from audit.findings.sentences import reason_of, sentence_of
 from audit.findings.words import Words
 from audit.measures import MEASURES, prepare
@@ -41,7 +41,7 @@ from audit.records import (
 )
 from audit.wording import kept, restored
 
-__all__ = ["FAMILIES", "Family", "findings_table", "from_json", "reason_of", "to_json", "to_plain", "weigh"]
+__all__ = ["FAMILIES", "Family", "anywhere", "findings_table", "from_json", "reason_of", "to_json", "to_plain", "weigh"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from audit.measures.competence import unreadable
 from audit.measures.stereotype import scales
 from audit.measures.view import View
 from audit.records import Estimate, Kind, Measurement, Undefined
-from audit.wording import LanguageName, said
+from audit.wording import N_, LanguageName, Said, said
 
 READING = ("competence", "bits_per_byte")  # speak of the bar itself, so the bar does not gate them
 # measure -> the instrument check that its language has to pass
@@ -27,6 +27,15 @@ IN_NONE = {
     ),
 }
 NONE_READ = said("the model passes the competence bar in none of the suite's languages")
+
+DISAGREE_IN = N_("in {language} the two wordings of the same dilemma do not get agreeing answers")
+UNCHECKED_IN = N_(
+    "whether in {language} the two wordings of the same dilemma get agreeing answers could not be checked: {why}"
+)
+ANYWHERE = {  # reasons that name a language, as they are said of several
+    DISAGREE_IN: N_("the two wordings of the same dilemma do not get agreeing answers"),
+    UNCHECKED_IN: N_("whether the two wordings of the same dilemma get agreeing answers could not be checked: {why}"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,10 +117,12 @@ def _why_untracked(measurement: Measurement) -> str:
 def _why_disagreeing(measurement: Measurement) -> str:
     language = LanguageName(measurement.scope.language)
     if isinstance(measurement.result, Undefined):
-        return said(
-            "whether in {language} the two wordings of the same dilemma get agreeing answers could not be checked: "
-            "{why}",
-            language=language,
-            why=measurement.result.reason,
-        )
-    return said("in {language} the two wordings of the same dilemma do not get agreeing answers", language=language)
+        return said(UNCHECKED_IN, language=language, why=measurement.result.reason)
+    return said(DISAGREE_IN, language=language)
+
+
+def anywhere(reason: str) -> str:
+    """A reason without the language that it names, so that it counts once for all languages."""
+    if not isinstance(reason, Said) or reason.message not in ANYWHERE:
+        return reason
+    return said(ANYWHERE[reason.message], **{name: one for name, one in reason.values.items() if name != "language"})

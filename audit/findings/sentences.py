@@ -58,9 +58,8 @@ def reason_of(finding: Finding) -> str:
 
     Findings of older files keep only the English of their sentences; of those, the reason of a missing number is known.
     """
-    if isinstance(finding.sentence, Said):
-        why = finding.sentence.values.get("why", "")
-        assert isinstance(why, str), "a reason is a clause"
+    why = finding.sentence.values.get("why") if isinstance(finding.sentence, Said) else None
+    if isinstance(why, str):
         return why
     result = finding.measurement.result
     return result.reason if isinstance(result, Undefined) else ""

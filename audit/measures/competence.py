@@ -91,7 +91,7 @@ def _unreadable(view: View) -> dict[str, str]:
     asked: dict[str, list[Measurement]] = {}
     for found in competence(view):
         asked.setdefault(found.scope.language, []).append(found)
-    reasons = {}
+    reasons: dict[str, str] = {}
     for language in sorted({language for cube in view.cubes for language in cube.languages}):
         if language not in asked:
             reasons[language] = NOT_ASKED

@@ -9,6 +9,7 @@ import report_sample as sample
 
 from audit.findings import FAMILY_LEVEL
 from audit.records import Finding, Scope, Undefined, Verdict
+from audit.wording import said
 from reports import case, charts, content, summary, words
 from reports.blocks import Block, Bullets, Counts, Dot, Group, Heading, Plot, Table, Text
 
@@ -52,7 +53,7 @@ def changed(
 
 def barred(measure: str, language: str, reason: str) -> Finding:
     scope = Scope(language=language, suite="stereotype", topic="gender")
-    sentence = f"What: not interpretable, because {reason}; finding nothing here would not be good news."
+    sentence = said("What: not interpretable, because {why}; finding nothing here would not be good news.", why=reason)
     return sample.finding(measure, scope, 0.1, Verdict.NOT_INTERPRETABLE, sentence=sentence)
 
 
