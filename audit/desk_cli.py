@@ -1,4 +1,4 @@
-"""The part of the command line that looks after a desk: backup, restore, verify, links for people."""
+"""The part of the command line that looks after a desk: backup, restore, verify, judgements, links for people."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ Examples:
 
   plural-audit desk restore monday.zip --db sqlite:////srv/desk/desk.db
 
+  plural-audit desk judgements c94a judgements.json    what people said of a run, for the gate
+
   plural-audit desk invite --role reviewer --community nairobi-youth
 
   plural-audit desk admin                        when the password is lost
@@ -35,7 +37,7 @@ names another. A backup holds everything that people said: keep it as you keep t
 """
 
 desk_app = typer.Typer(
-    help="Look after a community desk: backup, restore, verify, invite.",
+    help="Look after a community desk: backup, restore, verify, judgements, invite.",
     epilog=EXAMPLES,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -141,6 +143,24 @@ def invite(
     with _opened(db) as desk:
         secret = accounts.invite_from_command_line(desk, role=roles.Role(role), community=community, days=days)
     terminal.line(link(url, "/auth/join", secret))
+
+
+@desk_app.command()
+def judgements(
+    run: Annotated[str, typer.Argument(help="Id of a run of the desk.")],
+    file: Annotated[Path, typer.Argument(help="The new file.")],
+    db: Url = "",
+) -> None:
+    """Write what people said of a run, contests among it, to a file that `plural-audit gate --judgements` reads.
+
+    Nobody is named in it and small groups are put together, as in the report.
+    """
+    from audit.release.hearing import write_judgements
+
+    with _opened(db) as desk:
+        said = _reviews("summary").judgements_of(desk, run, by=None)
+    write_judgements(file, said)
+    terminal.line(f"{file}: {len(said.voices)} judgements, {len(said.contests)} contests, as of event {said.as_of}")
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from audit.runs import find_run, whole_or_absent
 
 if TYPE_CHECKING:
     from audit.release.gate import GateResult, RuleResult
+    from audit.release.planning import ExpectedTime, Spreads
 
 EXAMPLES = """
 Examples:
@@ -190,11 +191,11 @@ def plan(
     raise typer.Exit(0 if made.enough else 1)
 
 
-def _expected_time(model: str, known: object) -> object:
+def _expected_time(model: str, known: Spreads) -> ExpectedTime:
     from audit.release import planning
 
     try:
-        return planning.expected_time(model, known)  # type: ignore[arg-type]
+        return planning.expected_time(model, known)
     except ModuleNotFoundError as error:
         raise ResourceError(f"{error.name} is not installed; pip install 'plural-audit[models]'") from None
 

@@ -160,12 +160,13 @@ class Policy(_Strict):
         raise PolicyError(f"{id_!r}: no such rule; the policy has {', '.join(rule.id for rule in self.rule)}")
 
 
-def load_policy(path: Path) -> Policy:
+def load_policy(path: Path | str) -> Policy:
     """A policy from its file.
 
     Raises:
         PolicyError: it cannot be read, or does not hold together; each fault with its line.
     """
+    path = Path(path)
     try:
         size = path.stat().st_size
         data = path.read_bytes() if size <= MOST_BYTES else b""
