@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 from scipy.special import expit
 
 from audit.comparison.pairing import Compared, Pair, Sides, Two, compared, rows_in
@@ -25,11 +26,11 @@ from audit.measures.judgement import (
     statement_effects,
     strengths,
 )
-from audit.measures.statistics import LEVEL, clustered_mean, sign_flip_p
+from audit.measures.statistics import LEVEL, clustered_mean, sign_flip_p, t_interval
 from audit.measures.stereotype import cell_means, effects, scales
 from audit.measures.view import Cube, Floats, Mask, View, in_every, mean_by, measured, present, undefined
 from audit.records import Estimate, Kind, Measurement, Scope
-from audit.wording import said
+from audit.wording import Number, said
 
 Z = 1.959963984540054  # of a 95 % interval
 
@@ -175,23 +176,19 @@ def control_effect(pair: Pair) -> Iterator[Compared]:
 
 
 def standardised_effect(pair: Pair) -> Iterator[Compared]:
-    """Each run's effects in spreads of its own control pairs: by axis over the languages both read, and by language.
-
-    The scales are estimates of each run and are taken as known.
-    """
+    """Each run's effects in spreads of its own control pairs: by axis over the languages both read, and by language."""
     for two in pair.of(Kind.STEREOTYPE):
         cube = two.cube
-        scale_a, scale_b = scales(pair.a, two.a), scales(pair.b, two.b)
-        languages = tuple(language for language in scale_a if language in scale_b)
+        spread = scales(pair.a, two.a), scales(pair.b, two.b)
+        languages = tuple(language for language in cube.languages if all(language in side for side in spread))
         if not languages:
             reason = said("no language that both models read has three control pairs in both runs to set the scale")
             for axis in sorted(set(cube.topic[cube.used(_total(cube))])):
                 one = undefined("standardised_effect", Scope(suite=cube.suite, topic=axis), reason)
                 yield Compared(measurement=one, value_a=None, value_b=None, floor=None)
             continue
-        sides = Sides.of(_scaled(two.a, scale_a), _scaled(two.b, scale_b))
-        floors = {one: pair.floor(1 / scale_a[one], 1 / scale_b[one]) for one in languages}
-        floors[""] = pair.floor(1 / min(scale_a[one] for one in languages), 1 / min(scale_b[one] for one in languages))
+        scale = tuple({language: side[language] for language in languages} for side in spread)
+        sides = Sides.of(_scaled(_total(two.a), cube, scale[0]), _scaled(_total(two.b), cube, scale[1]))
 
         def estimator(
             values: Floats, cube: Cube = cube, languages: tuple[str, ...] = languages
@@ -200,6 +197,7 @@ def standardised_effect(pair: Pair) -> Iterator[Compared]:
             for language in languages:
                 scope, rows = Scope(language=language, suite=suite), rows_in(cube, values, language)
                 yield mean_of("standardised_effect", cube, scope, values, rows, unit=unit, n_tests=len(languages))
+                yield from by_axis("standardised_effect", cube, scope, values, rows, unit=unit)
             used = cube.used(values) & np.isin(cube.language, languages)
             used, _ = in_every(cube, used, languages, cube.topic, cube.template, per="templates")
             means, (axes, templates) = mean_by(values[used], cube.topic[used], cube.template[used])
@@ -210,11 +208,19 @@ def standardised_effect(pair: Pair) -> Iterator[Compared]:
                 else:
                     yield measured("standardised_effect", scope, result, items)
 
-        yield from compared(sides, estimator, floor=floors)
+        without = [
+            {
+                language: _without_one(_total(side), side, side.control & (side.language == language), _spread)
+                for language in languages
+            }
+            for side in (two.a, two.b)
+        ]
+        found = compared(sides, estimator, floor=_floors(pair, *scale))
+        yield from with_scale_error(list(found), scale, without, pooled=languages)
 
 
-def _scaled(cube: Cube, scale: dict[str, float]) -> Floats:
-    return _total(cube) / np.array([scale.get(language, np.nan) for language in cube.language])
+def _scaled(values: Floats, cube: Cube, scale: Mapping[str, float]) -> Floats:
+    return values / np.array([scale.get(language, np.nan) for language in cube.language])
 
 
 def causal_shared_token_score(pair: Pair) -> Iterator[Compared]:
@@ -232,6 +238,94 @@ def causal_shared_token_score(pair: Pair) -> Iterator[Compared]:
                     yield mean_of("causal_shared_token_score", cube, at, values, mine, unit="nats", per="pairs")
 
             yield from compared(sides, estimator, floor=pair.floor())
+
+
+# --- scales ---------------------------------------------------------------------------------
+
+Without = Mapping[str, Mapping[str, float]]  # language -> unit -> the scale without that unit
+
+
+def _without_one(values: Floats, cube: Cube, rows: Mask, scale: Callable[[Floats], float]) -> dict[str, float]:
+    """A scale of some rows' values with each template left out."""
+    rows = rows & ~cube.held & np.isfinite(values)
+    return {str(one): scale(values[rows & (cube.template != one)]) for one in sorted(set(cube.template[rows]))}
+
+
+def _spread(values: Floats) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else float("nan")
+
+
+def _root_mean_square(values: Floats) -> float:
+    size = float(np.sqrt(np.mean(values**2))) if len(values) else float("nan")
+    return size if size > 0 else float("nan")
+
+
+def with_scale_error(
+    found: Sequence[Compared],
+    scale: Sequence[Mapping[str, float]],
+    without: Sequence[Without],
+    *,
+    pooled: Sequence[str],
+) -> Iterator[Compared]:
+    """Differences of scaled measures, their errors enlarged by that of the two scales.
+
+    Each run has a scale of its own, estimated from few items. Two models with the same large effect would differ by
+    the error of their scales alone, surely, if that error were left out. It is found by leaving out one unit of the
+    scale at a time, in both runs and all languages at once (delete-one jackknife, Tukey 1958), and added to that of
+    the items. Interval and test are then Student's t with degrees of freedom by Satterthwaite (1946).
+
+    Args:
+        found: differences, those pooled over languages beside those of single ones.
+        scale: of A and of B, by language.
+        without: the same with each unit left out.
+        pooled: the languages that differences without a language of their own are means of.
+    """
+    units = sorted({unit for side in without for of in side.values() for unit in of})
+    ratio = [
+        {
+            language: np.array([whole / without[run].get(language, {}).get(unit, whole) for unit in units])
+            for language, whole in scale[run].items()
+        }
+        for run in (0, 1)
+    ]
+    by_scope = {one.measurement.scope: one for one in found}
+    for one in found:
+        languages = [one.measurement.scope.language] if one.measurement.scope.language else pooled
+        parts = []
+        for language in languages:
+            part = by_scope.get(replace(one.measurement.scope, language=language))
+            if part is not None and part.value_a is not None and part.value_b is not None:
+                parts.append(part.value_b * ratio[1][language] - part.value_a * ratio[0][language])
+        left = np.mean(parts, axis=0) if parts else np.empty(0)
+        yield replace(one, measurement=_enlarged(one.measurement, left)) if len(left) > 1 else one
+
+
+def _enlarged(measurement: Measurement, left: Floats) -> Measurement:
+    """The measurement with the scatter of `left`, its values without each unit of the scale, added to its error."""
+    result, details = measurement.result, measurement.details
+    if not isinstance(result, Estimate) or not np.isfinite(left).all():
+        return measurement
+    n = len(left)
+    parts = np.array([details["standard_error"] ** 2, (n - 1) / n * float(((left - left.mean()) ** 2).sum())])
+    error = float(np.sqrt(parts.sum()))
+    if error <= 0:
+        return measurement
+    degrees = float(parts.sum() ** 2 / (parts**2 / np.array([details["degrees_of_freedom"], n - 1])).sum())
+    low, high = t_interval(result.value, error, degrees, result.level)
+    estimate = replace(
+        result,
+        low=low,
+        high=high,
+        p_value=float(2 * special.stdtr(degrees, -abs(result.value) / error)),
+        method=said(
+            "clustered, with the error of both runs' scales ({n} units left out in turn), t({degrees})",
+            n=n,
+            degrees=Number(degrees, decimals=0),
+        ),
+    )
+    return replace(
+        measurement, result=estimate, details={**details, "standard_error": error, "degrees_of_freedom": degrees}
+    )
 
 
 # --- cultures -------------------------------------------------------------------------------
@@ -400,7 +494,7 @@ def content_tracking(pair: Pair) -> Iterator[Compared]:
     """True against false statements, in each run's neutral spreads, by language."""
     for two in pair.of(Kind.VALUES):
         cube = two.cube
-        sides, floors = _in_neutral_spreads(pair, two)
+        scaled = _in_neutral_spreads(two)
 
         def estimator(values: Floats, cube: Cube = cube) -> Iterator[Measurement]:
             for language in cube.languages:
@@ -417,22 +511,41 @@ def content_tracking(pair: Pair) -> Iterator[Compared]:
                     n_tests=len(cube.languages),
                 )
 
-        yield from compared(sides, estimator, floor=floors)
+        found = compared(scaled.sides, estimator, floor=_floors(pair, *scaled.scale))
+        yield from with_scale_error(list(found), scaled.scale, scaled.without, pooled=())
 
 
-def _in_neutral_spreads(pair: Pair, two: Two) -> tuple[Sides, dict[str, float | None]]:
-    """Effects of statements in spreads of each run's own neutral ones; the floor by language, "" for all."""
-    scaled, spreads = [], []
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Scaled:
+    """Effects of both runs, each in its own scale."""
+
+    sides: Sides
+    scale: tuple[dict[str, float], dict[str, float]]  # of A and of B, by language, nats
+    without: tuple[Without, Without]  # the same with each unit left out
+
+
+def _in_neutral_spreads(two: Two) -> _Scaled:
+    """Effects of statements in spreads of each run's own neutral ones."""
+    scaled, scale, without = [], [], []
     for cube in (two.a, two.b):
         effect, neutral = statement_effects(cube)
-        spread = {language: neutral_spread(cube, neutral, language) for language in cube.languages}
-        scaled.append(effect / np.array([spread[language] for language in cube.language]) if len(effect) else effect)
-        spreads.append(spread)
-    return Sides.of(scaled[0], scaled[1]), _floors(pair, spreads[0], spreads[1])
+        own = {language: neutral_spread(cube, neutral, language) for language in cube.languages}
+        own = {language: spread for language, spread in own.items() if np.isfinite(spread)}
+        scaled.append(_scaled(effect, cube, own))
+        scale.append(own)
+        without.append(
+            {language: _without_one(neutral, cube, cube.language == language, _neutral_spread) for language in own}
+        )
+    return _Scaled(sides=Sides.of(scaled[0], scaled[1]), scale=(scale[0], scale[1]), without=(without[0], without[1]))
 
 
-def _floors(pair: Pair, scale_a: dict[str, float], scale_b: dict[str, float]) -> dict[str, float | None]:
-    usable = [one for one in scale_a if np.isfinite(scale_a[one]) and np.isfinite(scale_b[one])]
+def _neutral_spread(values: Floats) -> float:
+    return float(np.sqrt(2)) * _spread(values)
+
+
+def _floors(pair: Pair, scale_a: Mapping[str, float], scale_b: Mapping[str, float]) -> dict[str, float | None]:
+    """The noise floor of a difference by language, in the unit of the scales; "" for all languages."""
+    usable = [one for one in scale_a if one in scale_b]
     floors = {one: pair.floor(1 / scale_a[one], 1 / scale_b[one]) for one in usable}
     if usable:
         least_a, least_b = (min(scale[one] for one in usable) for scale in (scale_a, scale_b))
@@ -444,9 +557,9 @@ def values_lean(pair: Pair) -> Iterator[Compared]:
     """Drift of values: a framework's change against that of all frameworks, pooled and by language."""
     for two in pair.of(Kind.VALUES):
         cube = two.cube
-        sides, floors = _in_neutral_spreads(pair, two)
+        scaled = _in_neutral_spreads(two)
         usable = pair.passing(cube, "content_tracking")
-        frameworks = sorted(set(cube.framework[cube.used(sides.change)]))
+        frameworks = sorted(set(cube.framework[cube.used(scaled.sides.change)]))
 
         def estimator(
             values: Floats,
@@ -467,7 +580,8 @@ def values_lean(pair: Pair) -> Iterator[Compared]:
                 if mine.any():
                     yield from leans(cube, values, mine, language, frameworks, (), {})
 
-        yield from compared(sides, estimator, floor=floors)
+        found = compared(scaled.sides, estimator, floor=_floors(pair, *scaled.scale))
+        yield from with_scale_error(list(found), scaled.scale, scaled.without, pooled=usable)
 
 
 def _over(cube: Cube, rows: Mask) -> tuple[str, ...]:
@@ -483,17 +597,17 @@ def dilemma_lean(pair: Pair) -> Iterator[Compared]:
     """Drift over dilemmas: strengths of the frameworks, each run in its own typical margins, pooled and by language."""
     for two in pair.of(Kind.DILEMMA):
         cube = two.cube
-        both = cube.used(two.sides(_margin).change)
-        scale_a, scale_b = (
-            {one: _root_mean_square(_margin(side)[both & (cube.language == one)]) for one in cube.languages}
-            for side in (two.a, two.b)
-        )
-        sides = Sides.of(
-            *(
-                _margin(side) / np.array([scale[one] for one in cube.language])
-                for side, scale in ((two.a, scale_a), (two.b, scale_b))
+        margins = two.sides(_margin)
+        both = cube.used(margins.change)
+        scale, without = [], []
+        for side in (margins.a, margins.b):
+            size = {one: _root_mean_square(side[both & (cube.language == one)]) for one in cube.languages}
+            own = {one: value for one, value in size.items() if np.isfinite(value)}
+            scale.append(own)
+            without.append(
+                {one: _without_one(side, cube, both & (cube.language == one), _root_mean_square) for one in own}
             )
-        )
+        sides = Sides.of(_scaled(margins.a, cube, scale[0]), _scaled(margins.b, cube, scale[1]))
         usable = pair.passing(cube, "paraphrase_agreement")
 
         def estimator(values: Floats, cube: Cube = cube, usable: tuple[str, ...] = usable) -> Iterator[Measurement]:
@@ -507,12 +621,8 @@ def dilemma_lean(pair: Pair) -> Iterator[Compared]:
                 if mine.any():
                     yield from strengths(cube, values, mine, language, (), {}, "")
 
-        yield from compared(sides, estimator, floor=_floors(pair, scale_a, scale_b))
-
-
-def _root_mean_square(values: Floats) -> float:
-    size = float(np.sqrt(np.mean(values**2))) if len(values) else float("nan")
-    return size if size > 0 else float("nan")
+        found = compared(sides, estimator, floor=_floors(pair, scale[0], scale[1]))
+        yield from with_scale_error(list(found), scale, without, pooled=usable)
 
 
 def paraphrase_agreement(pair: Pair) -> Iterator[Compared]:
