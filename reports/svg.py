@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from xml.etree import ElementTree
 
 from markupsafe import Markup
 
 SVG = "{http://www.w3.org/2000/svg}"
 DROPPED = ("class", "role", "pointer-events", "font-family", "style", "stroke-miterlimit")
+REFERENCE = re.compile(r"url\(#([^)]*)\)")
 DECIMALS = re.compile(r"(\.\d{2})\d+")  # a hundredth of a point is nobody's to see
 
 
@@ -22,7 +24,9 @@ def inline(svg: str, *, name: str, magnified: float) -> Markup:
     """
     root = ElementTree.fromstring(svg)  # noqa: S314 - vl-convert's, which knows no entities
     width, height = float(root.get("width", "0")), float(root.get("height", "0"))
-    _tidy(root, name)
+    # vl-convert counts on from chart to chart: its own numbers would tell how many were drawn before.
+    ids = [one.get("id") for one in root.iter() if "id" in one.attrib]
+    _tidy(root, {str(id_): f"{name}-part-{i}" for i, id_ in enumerate(ids, start=1)})
     wide, tall = f"{width * magnified:.0f}", f"{height * magnified:.0f}"
     attributes = {"viewBox": f"0 0 {width:g} {height:g}", "width": wide, "height": tall, "aria-hidden": "true"}
     root.attrib.clear()
@@ -30,16 +34,16 @@ def inline(svg: str, *, name: str, magnified: float) -> Markup:
     return Markup(ElementTree.tostring(root, encoding="unicode", method="html"))  # noqa: S704 - escaped by ElementTree
 
 
-def _tidy(element: ElementTree.Element, name: str) -> None:
-    """Without namespaces, invisible parts and empty groups; ids get `name`."""
+def _tidy(element: ElementTree.Element, names: Mapping[str, str]) -> None:
+    """Without namespaces, invisible parts and empty groups; ids get their new names."""
     element.tag = element.tag.removeprefix(SVG)
     idle = [key for key, value in element.attrib.items() if _is_idle(key, value)]
-    element.attrib = {key: _renamed(key, value, name) for key, value in element.attrib.items() if key not in idle}
+    element.attrib = {key: _renamed(key, value, names) for key, value in element.attrib.items() if key not in idle}
     kept: list[ElementTree.Element] = []
     for child in element:
         if _is_hidden(child):
             continue
-        _tidy(child, name)
+        _tidy(child, names)
         kept += list(child) if child.tag == "g" and not child.attrib else [child]
     element[:] = [child for child in kept if len(child) or child.attrib or child.text]
 
@@ -56,9 +60,9 @@ def _is_hidden(element: ElementTree.Element) -> bool:
     return element.tag == f"{SVG}path" and unpainted and "background" in element.get("class", "")
 
 
-def _renamed(key: str, value: str, name: str) -> str:
+def _renamed(key: str, value: str, names: Mapping[str, str]) -> str:
     if key == "id":
-        return f"{name}-{value}"
+        return names[value]
     if "url(#" in value:
-        return value.replace("url(#", f"url(#{name}-")
+        return REFERENCE.sub(lambda found: f"url(#{names[found[1]]})", value)
     return DECIMALS.sub(r"\1", value) if key in ("d", "transform", "x", "y", "x2", "y2") else value
