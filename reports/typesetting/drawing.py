@@ -8,14 +8,19 @@ from reportlab.graphics import renderPDF
 from reportlab.platypus import Flowable
 
 from reports.typesetting.paragraph import draw_text
+from reports.typesetting.structure import Node
 
 
 class Chart(Flowable):  # type: ignore[misc] # reportlab has no types
-    """A reportlab drawing on the page."""
+    """A reportlab drawing on the page; without `node` it is no part of what the document says."""
 
-    def __init__(self, drawing: Any) -> None:
+    def __init__(self, drawing: Any, node: Node | None = None) -> None:
         super().__init__()
-        self.drawing, self.width, self.height = drawing, drawing.width, drawing.height
+        self.drawing, self.width, self.height, self.node = drawing, drawing.width, drawing.height, node
+
+    def of(self, node: Node) -> Chart:
+        """The same drawing in another place of a document."""
+        return Chart(self.drawing, node)
 
     def wrap(self, width: float, height: float) -> tuple[float, float]:  # noqa: ARG002
         """Its own size."""
@@ -23,6 +28,17 @@ class Chart(Flowable):  # type: ignore[misc] # reportlab has no types
 
     def draw(self) -> None:
         """Paint it."""
+        if getattr(self.canv, "draft", False):
+            return
+        if self.node is None:
+            self._paint()
+            return
+        left, foot = self.canv.absolutePosition(0, 0)
+        self.node.box = (left, foot, left + self.width, foot + self.height)
+        with self.canv.part_of(self.node):
+            self._paint()
+
+    def _paint(self) -> None:
         _Painter().draw(renderPDF.renderScaledDrawing(self.drawing), self.canv, 0, 0, showBoundary=0)
 
 

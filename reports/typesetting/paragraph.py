@@ -10,7 +10,7 @@ import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from reportlab.lib.colors import toColor
 from reportlab.platypus import Flowable
@@ -20,6 +20,7 @@ from reports.typesetting.breaks import graphemes
 from reports.typesetting.embedding import EmbeddedFace, embedded
 from reports.typesetting.faces import LATIN, SIGNS
 from reports.typesetting.shaping import Cluster, Run, Shaped, base_of, prepared, shape
+from reports.typesetting.structure import Node
 
 LAID_OUT = (LATIN, SIGNS)  # the styles' leadings are made for these faces
 KERN = 0.6  # thousandths of the size; smaller differences are not worth a number
@@ -45,7 +46,7 @@ class Style:
     leading: float
     bold: bool = False
     colour: str = "#000000"
-    right: bool = False  # at the right margin whatever the direction: numbers in a table
+    align: Literal["start", "left", "right"] = "start"  # start: where the paragraph's direction begins
     space_before: float = 0
     space_after: float = 0
     ground: str = ""
@@ -76,7 +77,14 @@ class Paragraph(Flowable):  # type: ignore[misc] # reportlab has no types
     """A paragraph in any script, broken into lines, split over pages where it must be."""
 
     def __init__(
-        self, text: str | Sequence[Span], style: Style, *, language: str = "en", link: str = "", base: int | None = None
+        self,
+        text: str | Sequence[Span],
+        style: Style,
+        *,
+        language: str = "en",
+        link: str = "",
+        base: int | None = None,
+        node: Node | None = None,
     ) -> None:
         """Shape it.
 
@@ -84,8 +92,9 @@ class Paragraph(Flowable):  # type: ignore[misc] # reportlab has no types
             text: what it says; line ends are kept.
             style: how it looks.
             language: BCP 47 code; "" leaves faces and direction to the text itself.
-            link: key of the bookmark that a click on it leads to.
+            link: key of the bookmark that a click on it leads to; it needs a node.
             base: level, where it is not that of the language.
+            node: what it is in the structure of the document, on a `TaggedCanvas`; None on others.
 
         Raises:
             ResourceError: no face has a character; the message names it.
@@ -93,13 +102,19 @@ class Paragraph(Flowable):  # type: ignore[misc] # reportlab has no types
         super().__init__()
         spans = (Span(text=text, bold=style.bold),) if isinstance(text, str) else tuple(text)
         level = base_of(language) if base is None else base
-        self._set(_shaped(spans, language, level), style, link, None)
+        self._set(_shaped(spans, language, level), style, link, node, None)
 
-    def _set(self, text: _Text, style: Style, link: str, kept: tuple[_Line, ...] | None) -> None:
-        self.text, self.style, self.link = text, style, link
+    def _set(self, text: _Text, style: Style, link: str, node: Node | None, kept: tuple[_Line, ...] | None) -> None:
+        self.text, self.style, self.link, self.node = text, style, link, node
+        self._drawn = False
         self.lines: tuple[_Line, ...] = kept or ()
         self._span = ((kept[0].part, kept[0].start), (kept[-1].part, kept[-1].end)) if kept else None
         self._laid_for = -1.0
+
+    @property
+    def says(self) -> str:
+        """All of its text, also where this is only a piece of it."""
+        return "\n".join(part.text for part in self.text.parts)
 
     def getSpaceBefore(self) -> float:  # noqa: N802 - reportlab's name
         """Space above, in points."""
@@ -138,13 +153,15 @@ class Paragraph(Flowable):  # type: ignore[misc] # reportlab has no types
         for lines in (self.lines[:fits], self.lines[fits:]):
             piece = Paragraph.__new__(Paragraph)
             Flowable.__init__(piece)
-            piece._set(self.text, self.style, self.link, lines)
+            piece._set(self.text, self.style, self.link, self.node, lines)
             found.append(piece)
         return found
 
     def draw(self) -> None:
         """Write the lines onto the page."""
         canvas, style = self.canv, self.style
+        if getattr(canvas, "draft", False):
+            return
         if style.ground:
             canvas.setFillColor(toColor(style.ground))
             canvas.rect(
@@ -155,19 +172,32 @@ class Paragraph(Flowable):  # type: ignore[misc] # reportlab has no types
                 stroke=0,
                 fill=1,
             )
+        if self.node is None:
+            self._write()
+        elif self._drawn:  # platypus draws the head of a table again on each page
+            with canvas.artifact("Header"):
+                self._write()
+        else:
+            with canvas.part_of(self.node):
+                self._write()
+            if self.link:
+                canvas.link(self.node, key=self.link, says=self.says, box=(0, 0, self.width, self.height))
+        self._drawn = True
+
+    def _write(self) -> None:
+        canvas, style = self.canv, self.style
         inner, y = self.width - 2 * style.indent, self.height
         for line in self.lines:
             part = self.text.parts[line.part]
             wide = part.width(line.start, part.visible_end(line.start, line.end)) * style.size / 1000
-            x = style.indent + (inner - wide if style.right or part.base & 1 else 0)
+            rightmost = part.base & 1 if style.align == "start" else style.align == "right"
+            x = style.indent + (inner - wide if rightmost else 0)
             y -= line.top
             grounds = self.text.grounds[line.part]
             draw_line(
                 canvas, part, (line.start, line.end), x=x, y=y, size=style.size, colour=style.colour, grounds=grounds
             )
             y -= line.height - line.top
-        if self.link:
-            canvas.linkRect("", self.link, (0, 0, self.width, self.height), relative=1)
 
 
 @functools.lru_cache(maxsize=8192)
@@ -184,7 +214,9 @@ def _shaped(spans: tuple[Span, ...], language: str, base: int | None) -> _Text:
         bold: bool | tuple[tuple[int, int], ...] = tuple((a, b) for a, b, span in look if span.bold)
         if bold in ((), ((0, len(words)),)):
             bold = bool(bold)
-        shaped.append(shape(words, language=language, base=base, bold=bold))
+        last = at + len(words) == len(whole)
+        # A line end is a space to those who read the structure.
+        shaped.append(shape(words if last or not words else words + " ", language=language, base=base, bold=bold))
         grounds.append(_kept_grounds(words, [(a, b, span.ground) for a, b, span in look if span.ground]))
         at += len(words) + 1
     return _Text(tuple(shaped), tuple(grounds))
@@ -236,6 +268,13 @@ def _extent(part: Shaped, start: int, end: int, style: Style) -> tuple[float, fl
 def text_width(text: str, size: float, *, bold: bool = False, language: str = "") -> float:
     """Width of one line in points."""
     return _one_line(text, language, bold).reach[-1] * size / 1000
+
+
+def widest_word(text: str, size: float, *, bold: bool = False, language: str = "") -> float:
+    """Width in points of the widest stretch of `text` within which no line may end."""
+    shaped = _one_line(text, language, bold)
+    stretches = itertools.pairwise([0, *shaped.breaks])
+    return max((shaped.width(a, shaped.visible_end(a, b)) for a, b in stretches), default=0.0) * size / 1000
 
 
 def cut(text: str, width: float, size: float, *, bold: bool = False, language: str = "") -> str:
