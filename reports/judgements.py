@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
+from audit import wording
 from audit.errors import RunError
 from audit.measures.agreement import Agreement, agreements, community_difference
 from audit.measures.dissent import MinorityReport, Words, differences, minority_reports
@@ -32,41 +33,111 @@ from audit.measures.people import (
 )
 from audit.measures.severity import severity_association
 from audit.records import ContestRecord, Estimate, Evidence, Finding, Judgements, Undefined, Voice
-from audit.suites.languages import language_name
-from audit.wording import _, ngettext
+from audit.wording import N_, LanguageName, _, ngettext, said, spoken
 from reports import judgement_charts
-from reports.blocks import Block, Bullets, Column, Columns, Facts, Group, Heading, Picture, Quote, Table, Text
+from reports.blocks import Block, Column, Columns, Facts, Group, Heading, Picture, Quote, Table, Text
 from reports.case import Case, title_of
 from reports.chart_tables import bar_counts
-from reports.circuit_charts import percent
 from reports.judgement_charts import Bars, Interval
 from reports.text import is_legible, isolated
-from reports.typesetting.bidi import LRI, PDI
+from reports.typesetting.bidi import FSI, PDI
 from reports.typesetting.breaks import graphemes
-from reports.words import humanised, in_row, in_series, interval, listed, number, p_value
+from reports.words import (
+    NO_NUMBER,
+    between,
+    count,
+    in_row,
+    in_series,
+    interval,
+    level_of,
+    listed,
+    named,
+    number,
+    p_value,
+    percent,
+    started,
+    together,
+)
 
-TITLE = "What people say"
-CONTESTED = "Contested: "
+TITLE = N_("What people say")
+CONTESTED = N_("Contested: {sentence}")
 MOST_BARS = 8  # communities in the picture of one finding
 MOST_IN_TABLE = 150
 MOST_DISSENT = 60  # further findings whose dissent is quoted
 STEPS = {
-    "file": "filed",
-    "admit": "admitted",
-    "refuse": "refused",
-    "answer": "answered",
-    "take": "taken to decide",
-    "uphold": "upheld",
-    "uphold in part": "upheld in part",
-    "reject": "rejected",
-    "appeal": "appealed",
-    "withdraw": "withdrawn",
+    # i18n: this and the next: what happened to a contest, that is to an objection against a finding
+    "file": N_("filed"),
+    "admit": N_("admitted"),
+    "refuse": N_("refused"),
+    "answer": N_("answered"),
+    "take": N_("taken to decide"),
+    "uphold": N_("upheld"),
+    "uphold in part": N_("upheld in part"),
+    "reject": N_("rejected"),
+    "appeal": N_("appealed"),
+    "withdraw": N_("withdrawn"),
+    "deadline passed": N_("deadline passed"),
 }
-MEANING = {
-    "filed": "filed, not yet admitted",
-    "unanswered": "not answered in time, to be decided all the same",
-    "partly": "upheld in part",
-    "appealed": "appealed, the board decides",
+STATES = {  # of a contest
+    "filed": N_("filed, not yet admitted"),
+    "refused": N_("refused"),
+    "admitted": N_("admitted"),
+    "answered": N_("answered"),
+    "unanswered": N_("not answered in time, to be decided all the same"),
+    "upheld": N_("upheld"),
+    "partly": N_("upheld in part"),
+    "rejected": N_("rejected"),
+    "appealed": N_("appealed, the board decides"),
+    "withdrawn": N_("withdrawn"),
+}
+ANSWERS = {  # to the questions that people are asked
+    # i18n: what a person thinks of a finding
+    "agree": N_("agree"),
+    # i18n: a person agrees with a finding in part
+    "partly": N_("partly"),
+    "disagree": N_("disagree"),
+    "cannot say": N_("cannot say"),
+    "not said": N_("not said"),
+}
+QUESTIONS = {
+    # i18n: what people are asked: whether the finding is right
+    "judgement": N_("judgement"),
+    # i18n: what people are asked: how much harm they think it does
+    "severity": N_("severity"),
+}
+
+
+DIFFERENCE = {  # whether communities differ: what is said of each question
+    "judgement": {
+        "undefined": N_("Whether communities judge findings differently cannot be said: {reason}."),
+        "further": N_(
+            "Communities judge findings differently: two people of different communities lie {share} of the scale "
+            "further apart than two of the same one ({bounds})."
+        ),
+        "closer": N_(
+            "Communities judge findings differently: two people of different communities lie {share} of the scale "
+            "closer together than two of the same one ({bounds})."
+        ),
+        "none": N_(
+            "No systematic difference was found in how communities judge findings: two people of different communities "
+            "lie {share} of the scale further apart than two of the same one ({bounds})."
+        ),
+    },
+    "severity": {
+        "undefined": N_("Whether communities rate the severity of findings differently cannot be said: {reason}."),
+        "further": N_(
+            "Communities rate the severity of findings differently: two people of different communities lie {share} of "
+            "the scale further apart than two of the same one ({bounds})."
+        ),
+        "closer": N_(
+            "Communities rate the severity of findings differently: two people of different communities lie {share} of "
+            "the scale closer together than two of the same one ({bounds})."
+        ),
+        "none": N_(
+            "No systematic difference was found in how communities rate the severity of findings: two people of "
+            "different communities lie {share} of the scale further apart than two of the same one ({bounds})."
+        ),
+    },
 }
 
 
@@ -88,15 +159,25 @@ def marked(findings: Iterable[Finding], judgements: Judgements | None) -> tuple[
     """The findings with a mark before the sentence of each one that is contested, and a caveat that says since when."""
     open_ = {c.finding: c for c in judgements.contests if c.open} if judgements is not None else {}
     return tuple(
-        replace(f, sentence=CONTESTED + f.sentence, caveats=(*f.caveats, _caveat(open_[f.id]))) if f.id in open_ else f
+        replace(f, sentence=said(CONTESTED, sentence=f.sentence), caveats=(*f.caveats, _caveat(open_[f.id])))
+        if f.id in open_
+        else f
         for f in findings
     )
 
 
 def _caveat(contest: ContestRecord) -> str:
-    filed = f", filed {contest.steps[0][1]}," if contest.steps else ""
-    due = f"; next step due {contest.due}" if contest.due else ""
-    return f"Contested: the contest{filed} is {_state(contest)}{due}. See “{TITLE}”."
+    values = {"state": said(STATES.get(contest.state, contest.state)), "section": said(TITLE)}
+    filed = contest.steps[0][1] if contest.steps else ""
+    if filed and contest.due:
+        text = N_("Contested: the contest, filed {filed}, is {state}; next step due {due}. See “{section}”.")
+        return said(text, **values, filed=filed, due=contest.due)
+    if filed:
+        return said(N_("Contested: the contest, filed {filed}, is {state}. See “{section}”."), **values, filed=filed)
+    if contest.due:
+        text = N_("Contested: the contest is {state}; next step due {due}. See “{section}”.")
+        return said(text, **values, due=contest.due)
+    return said(N_("Contested: the contest is {state}. See “{section}”."), **values)
 
 
 def fitting(evidence: Evidence, judgements: Judgements | None) -> Judgements | None:
@@ -120,10 +201,25 @@ def front_of_people(told: Told | None) -> tuple[Block, ...]:
         return ()
     n = len(told.voices)
     findings = len({v.finding for v in told.voices})
-    text = f"People: {_many(n, 'judgement')} of {_many(findings, 'finding')}"
     contested = len(told.case.contested)
-    text += f"; {_many(contested, 'finding')} contested, marked wherever listed" if contested else "; none contested"
-    return (Text(text=f"{text}. See “{TITLE}”.", style="small"),)
+    spoke = _("{judgements} of {findings}", judgements=_judgements(n), findings=_findings_in_words(findings))
+    marks = (
+        ngettext(
+            "{n} finding contested, marked wherever listed", "{n} findings contested, marked wherever listed", contested
+        )
+        if contested
+        else _("none contested")
+    )
+    text = _("People: {spoke}; {contested}. See “{section}”.", spoke=spoke, contested=marks, section=_(TITLE))
+    return (Text(text=text, style="small"),)
+
+
+def _judgements(n: int) -> str:
+    return ngettext("{n} judgement", "{n} judgements", n)
+
+
+def _findings_in_words(n: int) -> str:
+    return ngettext("{n} finding", "{n} findings", n)
 
 
 # --- the section -------------------------------------------------------------------------------
@@ -177,7 +273,7 @@ class Told:
     def name(self, community: str) -> str:
         """A community as its people write it, where the faces can draw it; otherwise its id."""
         if is_together(community):
-            return "other communities together"
+            return _("other communities together")
         name = self.judgements.communities.get(community, community)
         return isolated(name) if self.case.can_draw(name) else self.case.spelled_out(community)
 
@@ -192,7 +288,7 @@ def people_pages(told: Told | None, *, pages: Collection[str]) -> tuple[Block, .
     if told is None:
         return ()
     return (
-        Heading(text=TITLE, level=1, new_page=True),
+        Heading(text=_(TITLE), level=1, new_page=True),
         *_lead(told),
         *_contests(told),
         *_agreement(told),
@@ -204,20 +300,48 @@ def people_pages(told: Told | None, *, pages: Collection[str]) -> tuple[Block, .
 def _lead(told: Told) -> tuple[Block, ...]:
     judgements = told.judgements
     rows = [
-        ("As of", f"event {judgements.as_of} of the desk's log, hash {judgements.head or 'none'}"),
-        ("Judgements", f"{len(told.voices)}, of {_many(len({v.finding for v in told.voices}), 'finding')}"),
-        ("Communities", _communities(told)),
-        ("Withdrawn", _withdrawn(judgements.withdrawn)),
+        # i18n: until which event of the log what people say is counted
+        (
+            _("As of"),
+            # i18n: {event} is a number that names an event, {hash} its digest
+            _("event {event} of the desk's log, hash {hash}", event=str(judgements.as_of), hash=judgements.head)
+            if judgements.head
+            else _("event {event} of the desk's log, hash none", event=str(judgements.as_of)),
+        ),
+        (
+            _("Judgements"),
+            ngettext(
+                "{judgements}, of {n} finding",
+                "{judgements}, of {n} findings",
+                len({v.finding for v in told.voices}),
+                judgements=count(len(told.voices)),
+            ),
+        ),
+        (_("Communities"), _communities(told)),
+        (_("Withdrawn"), _withdrawn(judgements.withdrawn)),
     ]
     if told.gone:
-        rows.append(("Left out", f"{_many(told.gone, 'judgement')} of findings that this run no longer has"))
+        gone = ngettext(
+            "{n} judgement of findings that this run no longer has",
+            "{n} judgements of findings that this run no longer has",
+            told.gone,
+        )
+        rows.append((_("Left out"), gone))
     texts = (
-        "People judged the findings one by one, without seeing what others had said. Their answers are shown side by "
-        "side and are never merged into one label: what most people say is not thereby right. A judgement says whether "
-        "the reviewer agrees with the finding; severity, how much harm they think it does.",
-        f"A community of fewer than {LEAST} people on a finding is shown together with others, or not at all. What "
-        "people say now is shown; agreement and differences are computed from their first judgements, made before they "
-        "saw anybody else's.",
+        _(
+            "People judged the findings one by one, without seeing what others had said. Their answers are shown side "
+            "by side and are never merged into one label: what most people say is not thereby right. A judgement says "
+            "whether the reviewer agrees with the finding; severity, how much harm they think it does."
+        ),
+        ngettext(
+            "A community of fewer than {n} person on a finding is shown together with others, or not at all. What "
+            "people say now is shown; agreement and differences are computed from their first judgements, made before "
+            "they saw anybody else's.",
+            "A community of fewer than {n} people on a finding is shown together with others, or not at all. What "
+            "people say now is shown; agreement and differences are computed from their first judgements, made before "
+            "they saw anybody else's.",
+            LEAST,
+        ),
     )
     return (Facts(rows=tuple(rows)), *(Text(text=text) for text in texts))
 
@@ -225,18 +349,22 @@ def _lead(told: Told) -> tuple[Block, ...]:
 def _communities(told: Told) -> str:
     table = answers(told.judgements, JUDGEMENT)
     people = table.groupby("community")["person"].nunique()
-    shown = [f"{told.name(c)} ({int(people[c])})" for c in communities_apart(table)]
+    shown = [f"{told.name(c)} ({count(int(people[c]))})" for c in communities_apart(table)]
     rest = any(is_together(v.community) or v.community not in people.index for v in told.voices) or len(people) > len(
         shown
     )
-    return listed([*shown, *(["smaller ones, together"] if rest else [])])
+    return listed([*shown, *([_("smaller ones, together")] if rest else [])])
 
 
 def _withdrawn(n: int) -> str:
     if not n:
-        return "none"
-    verb = "was" if n == 1 else "were"
-    return f"{_many(n, 'judgement')} {verb} taken out because people withdrew their consent; no number here knows them"
+        # i18n: no judgement was withdrawn
+        return _("none")
+    return ngettext(
+        "{n} judgement was taken out because people withdrew their consent; no number here knows them",
+        "{n} judgements were taken out because people withdrew their consent; no number here knows them",
+        n,
+    )
 
 
 # --- contests ----------------------------------------------------------------------------------
@@ -244,39 +372,43 @@ def _withdrawn(n: int) -> str:
 
 def _contests(told: Told) -> tuple[Block, ...]:
     contests = sorted(told.judgements.contests, key=lambda c: (not c.open, c.steps[0][1] if c.steps else "", c.id))
-    head = Heading(text="Contests", level=2)
+    head = Heading(text=_("Contests"), level=2)
     if not contests:
-        return (head, Text(text="No finding of this run has been contested."))
+        return (head, Text(text=_("No finding of this run has been contested.")))
     open_ = sum(c.open for c in contests)
-    text = (
-        f"{_many(len(contests), 'contest')}, of which {open_} admitted and not yet decided. A finding with such a "
-        "contest is marked “Contested” wherever this report lists it."
+    text = ngettext(
+        "{n} contest, of which {open} admitted and not yet decided. A finding with such a contest is marked "
+        "“Contested” wherever this report lists it.",
+        "{n} contests, of which {open} admitted and not yet decided. A finding with such a contest is marked "
+        "“Contested” wherever this report lists it.",
+        len(contests),
+        open=open_,
     )
     return (head, Text(text=text), *(block for contest in contests for block in _contest(told, contest)))
 
 
 def _contest(told: Told, contest: ContestRecord) -> tuple[Block, ...]:
     finding = told.findings[contest.finding]
-    due = f"; next step due {contest.due}" if contest.due else ""
-    known = contest.community in told.judgements.communities
-    by = f" · {told.name(contest.community)}" if known and not is_together(contest.community) else ""
+    known = contest.community in told.judgements.communities and not is_together(contest.community)
+    # i18n: {id} is the number of a contest
+    name = _("Contest {id}", id=contest.id[:8])
+    who = " · ".join([name, *([told.name(contest.community)] if known else [])])
+    due = [_("next step due {date}", date=contest.due)] if contest.due else []
     lines = tuple(
-        (f"{when} · {STEPS.get(step, step)}", _words(told, words, language="")) for step, when, words in contest.steps
+        (f"{when} · {step_name(step)}", _words(told, words, language="")) for step, when, words in contest.steps
     )
-    languages = tuple("" if words else "en" for _, _, words in contest.steps)
-    first: list[Heading | Text | Bullets | Facts | Quote] = [Text(text=finding.sentence)]
-    return (
-        Group(
-            blocks=(
-                *first,
-                Quote(title=f"Contest {contest.id[:8]}{by}: {_state(contest)}{due}", lines=lines, languages=languages),
-            )
-        ),
-    )
+    languages = tuple("" if words else wording.language() for _step, _when, words in contest.steps)
+    title = named(who, in_series([_state(contest), *due]))
+    return (Group(blocks=(Text(text=spoken(finding.sentence)), Quote(title=title, lines=lines, languages=languages))),)
 
 
 def _state(contest: ContestRecord) -> str:
-    return MEANING.get(contest.state, contest.state)
+    return _(STATES.get(contest.state, contest.state))
+
+
+def step_name(step: str) -> str:
+    """What happened to a contest."""
+    return _(STEPS.get(step, step))
 
 
 # --- agreement ---------------------------------------------------------------------------------
@@ -285,18 +417,20 @@ def _state(contest: ContestRecord) -> str:
 def _agreement(told: Told) -> tuple[Block, ...]:
     found = [a for a in agreements(told.judgements) if a.metric == "ordinal"]
     blocks: list[Block] = [
-        Heading(text="Do people agree?", level=2),
+        Heading(text=_("Do people agree?"), level=2),
         Text(
-            text="Alpha is 1 where people always give the same answer, 0 where they agree no more than by chance, and "
-            "below 0 where they contradict each other (Krippendorff; answers in their order). Within: any two people "
-            "of one community. Between: one of each of two communities. Low agreement is no fault of anybody's: it "
-            "says that the question has more than one answer."
+            text=_(
+                "Alpha is 1 where people always give the same answer, 0 where they agree no more than by chance, and "
+                "below 0 where they contradict each other (Krippendorff; answers in their order). Within: any two "
+                "people of one community. Between: one of each of two communities. Low agreement is no fault of "
+                "anybody's: it says that the question has more than one answer."
+            )
         ),
     ]
     dots = tuple(
         Interval(
             label=_who(told, a),
-            panel=humanised(a.question),
+            panel=started(_(QUESTIONS[a.question])),
             kind="between" if a.other else "within",
             value=a.result.value,
             low=a.result.low,
@@ -314,27 +448,32 @@ def _agreement(told: Told) -> tuple[Block, ...]:
 
 def _who(told: Told, agreement: Agreement) -> str:
     if not agreement.community:
-        return "everybody"
+        return everybody()
     if agreement.other:
         return f"{told.name(agreement.community)} – {told.name(agreement.other)}"
     return told.name(agreement.community)
 
 
+def everybody() -> str:
+    """All who judged, whatever their community."""
+    return _("everybody")
+
+
 def _agreement_alt(dots: Sequence[Interval]) -> str:
     kinds = {dot.kind for dot in dots}
-    text = "Agreement (alpha) with its 95 % interval. Dashed line: chance."
-    return text + (" Hollow: between two communities." if "between" in kinds else "")
+    text = _("Agreement (alpha) with its 95 % interval. Dashed line: chance.")
+    return together(text, _("Hollow: between two communities.") if "between" in kinds else "")
 
 
 def _agreement_table(told: Told, found: Sequence[Agreement]) -> Table:
     columns = (
-        Column(title="Who", width=3),
-        Column(title="People", width=0.9, align="right"),
-        Column(title="Judgement: alpha", width=1.3, align="right"),
-        Column(title="95 % interval", width=1.8, align="right"),
-        Column(title="Findings", width=1, align="right"),
-        Column(title="Severity: alpha", width=1.3, align="right"),
-        Column(title="95 % interval", width=1.8, align="right"),
+        Column(title=_("Who"), width=3),
+        Column(title=_("People"), width=0.9, align="right"),
+        Column(title=_("Judgement: alpha"), width=1.3, align="right"),
+        Column(title=_("95 % interval"), width=1.8, align="right"),
+        Column(title=_("Findings"), width=1, align="right"),
+        Column(title=_("Severity: alpha"), width=1.3, align="right"),
+        Column(title=_("95 % interval"), width=1.8, align="right"),
     )
     rows: dict[tuple[str, str], dict[str, Agreement]] = {}
     for agreement in found:
@@ -349,16 +488,16 @@ def _agreement_row(told: Told, by: Mapping[str, Agreement]) -> tuple[str, ...]:
     people = any_.people
     return (
         _who(told, any_),
-        "–" if people is None else str(people),
+        NO_NUMBER if people is None else count(people),
         *_alpha_cells(judged),
-        "–" if n is None else str(n),
+        NO_NUMBER if n is None else count(n),
         *_alpha_cells(severe),
     )
 
 
 def _alpha_cells(agreement: Agreement | None) -> tuple[str, str]:
     if agreement is None or isinstance(agreement.result, Undefined):
-        return "undefined", "–"
+        return _("undefined"), NO_NUMBER
     return number(agreement.result.value, decimals=2), interval(agreement.result, decimals=2)
 
 
@@ -367,29 +506,32 @@ def _no_agreement(told: Told, found: Sequence[Agreement]) -> list[Block]:
     reasons: dict[str, list[str]] = {}
     for agreement in found:
         if isinstance(agreement.result, Undefined):
-            reasons.setdefault(agreement.result.reason, []).append(f"{_who(told, agreement)} ({agreement.question})")
+            row = f"{_who(told, agreement)} ({_(QUESTIONS[agreement.question])})"
+            reasons.setdefault(agreement.result.reason, []).append(row)
     methods = sorted({a.result.method for a in found if isinstance(a.result, Estimate)})
-    texts = [f"Undefined: {reason} ({'; '.join(rows)})." for reason, rows in reasons.items()]
-    texts += [f"Intervals: {'; '.join(methods[:4])}."] if methods else []
+    texts = [
+        _("Undefined: {reason} ({rows}).", reason=spoken(reason), rows=in_series(rows))
+        for reason, rows in reasons.items()
+    ]
+    texts += [_("Intervals: {methods}.", methods=in_series(map(spoken, methods[:4])))] if methods else []
     return [Text(text=text, style="small") for text in texts]
 
 
 def _difference_text(told: Told, question: Question) -> str:
     found = community_difference(told.judgements, question=question)
-    what = "judge" if question is JUDGEMENT else "rate the severity of"
+    messages = DIFFERENCE[question.name]
     if isinstance(found, Undefined):
-        return f"Whether communities {what} findings differently cannot be said: {found.reason}."
-    bounds = f"95 % interval {percent(found.low)} to {percent(found.high)}, {_p(found.p_value)}"
-    if found.p_value is not None and found.p_value <= 1 - found.level:
-        further = "further apart" if found.value >= 0 else "closer together"
-        return (
-            f"Communities {what} findings differently: two people of different communities lie "
-            f"{percent(abs(found.value))} of the scale {further} than two of the same one ({bounds})."
-        )
-    return (
-        f"No systematic difference was found in how communities {what} findings: two people of different communities "
-        f"lie {percent(found.value)} of the scale further apart than two of the same one ({bounds})."
+        return _(messages["undefined"], reason=spoken(found.reason))
+    bounds = _(
+        "{level} interval {bounds}, {p}",
+        level=level_of(found),
+        bounds=between(percent(found.low), percent(found.high)),
+        p=_p(found.p_value),
     )
+    if found.p_value is not None and found.p_value <= 1 - found.level:
+        which = "further" if found.value >= 0 else "closer"
+        return _(messages[which], share=percent(abs(found.value)), bounds=bounds)
+    return _(messages["none"], share=percent(found.value), bounds=bounds)
 
 
 # --- severity ----------------------------------------------------------------------------------
@@ -398,35 +540,42 @@ def _difference_text(told: Told, question: Question) -> str:
 def _p(p: float | None) -> str:
     """A p value within a sentence, never broken over two lines."""
     printed = p_value(p)
-    words = f"p {printed[0]} {printed[1:]}" if printed.startswith("<") else f"p = {printed}"
+    words = f"p < {printed[1:]}" if printed.startswith("<") else f"p = {printed}"
     return words.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _severity(told: Told) -> tuple[Block, ...]:
     named = communities_apart(answers(told.judgements, SEVERITY))
     found = {c: severity_association(told.judgements, told.case.findings, community=c) for c in ("", *named)}
-    text = (
+    text = _(
         "Do people find those findings worse that the audit measured as stronger? Compared are pairs of findings that "
         "one person judged and whose sizes compare (same measure and unit, for effects in nats the same language). "
         "Concordance: how many more of these pairs have the stronger finding called worse than called less bad; 1 is "
         "always, 0 is no connection."
     )
-    head = (Heading(text="Severity and measured strength", level=2), Text(text=text))
+    head = (Heading(text=_("Severity and measured strength"), level=2), Text(text=text))
     if all(isinstance(result, Undefined) for result in found.values()):
         pooled = found[""]
         assert isinstance(pooled, Undefined)
-        return (*head, Text(text=f"It cannot be said: {pooled.reason}."))
+        return (*head, Text(text=_("It cannot be said: {reason}.", reason=spoken(pooled.reason))))
     columns = (
-        Column(title="Who", width=3),
-        Column(title="Concordance", width=1.4, align="right"),
-        Column(title="95 % interval", width=2, align="right"),
+        Column(title=_("Who"), width=3),
+        Column(title=_("Concordance"), width=1.4, align="right"),
+        Column(title=_("95 % interval"), width=2, align="right"),
         Column(title="p", width=1, align="right"),
-        Column(title="Findings", width=1, align="right"),
-        Column(title="Pairs", width=1, align="right"),
+        Column(title=_("Findings"), width=1, align="right"),
+        Column(title=_("Pairs"), width=1, align="right"),
     )
     rows = tuple(_severity_row(told, community, result) for community, result in found.items())
     reasons = [
-        Text(text=f"Undefined: {result.reason} ({told.name(c) if c else 'everybody'}).", style="small")
+        Text(
+            text=_(
+                "Undefined: {reason} ({rows}).",
+                reason=spoken(result.reason),
+                rows=told.name(c) if c else everybody(),
+            ),
+            style="small",
+        )
         for c, result in found.items()
         if isinstance(result, Undefined)
     ]
@@ -434,11 +583,11 @@ def _severity(told: Told) -> tuple[Block, ...]:
 
 
 def _severity_row(told: Told, community: str, result: Estimate | Undefined) -> tuple[str, ...]:
-    who = told.name(community) if community else "everybody"
+    who = told.name(community) if community else everybody()
     if isinstance(result, Undefined):
-        return (who, "undefined", "–", "–", "–", "–")
+        return (who, _("undefined"), *[NO_NUMBER] * 4)
     value, bounds = number(result.value, decimals=2), interval(result, decimals=2)
-    return (who, value, bounds, p_value(result.p_value), str(result.n_clusters), str(result.n_items))
+    return (who, value, bounds, p_value(result.p_value), count(result.n_clusters), count(result.n_items))
 
 
 # --- finding by finding ------------------------------------------------------------------------
@@ -488,10 +637,11 @@ def contests_on_page(told: Told, finding: Finding) -> tuple[str, ...]:
     """Each contest of a finding: its state, who filed it, and the dates of its steps."""
     lines = []
     for contest in (c for c in told.judgements.contests if c.finding == finding.id):
-        steps = in_row(f"{_(STEPS.get(step, step))} {when}" for step, when, _words in contest.steps)
+        # i18n: what happened to a contest, and on which date
+        steps = in_row(_("{step} {date}", step=step_name(step), date=when) for step, when, _words in contest.steps)
         known = contest.community in told.judgements.communities and not is_together(contest.community)
         by = told.name(contest.community) if known else ""
-        parts = [in_row(part for part in (_(_state(contest)), by) if part), steps]
+        parts = [in_row(part for part in (_state(contest), by) if part), steps]
         if contest.due:
             parts.append(_("next step due {date}", date=contest.due))
         lines.append(in_series(part for part in parts if part))
@@ -512,8 +662,9 @@ def _beside_bars(told: Told, id_: str) -> list[str]:
     texts = _differs_text(told, next((r for r in told.minorities if r.finding == id_), None))
     where = told.prevalence.get(id_, ())
     if where:
-        shares = "; ".join(_prevalence_words(told, entry) for entry in where)
-        texts.append(f"“Common” or “some” where they live (95 % interval): {shares}.")
+        shares = in_series(_prevalence_words(told, entry) for entry in where)
+        # i18n: how many people say that the stereotype is common, or that some hold it, where they live
+        texts.append(_("“Common” or “some” where they live (95 % interval): {shares}.", shares=shares))
     return texts
 
 
@@ -529,32 +680,55 @@ def _order(told: Told, ids: Sequence[str]) -> list[str]:
 
 
 def _bars(told: Told, row: Mapping[Hashable, object]) -> Bars:
-    def count(column: str) -> int:
+    def people(column: str) -> int:
         return int(str(row[column]))
 
     return Bars(
         label=_short_name(told, str(row["community"])),
-        people=count("people"),
-        judged={value: count(value) for value in (*reversed(JUDGEMENT.values), CANNOT_SAY)},
-        severe={value: count(f"severity {value}") for value in (*SEVERITY.values, NOT_SAID)},
+        people=people("people"),
+        judged={value: people(value) for value in (*reversed(JUDGEMENT.values), CANNOT_SAY)},
+        severe={value: people(f"severity {value}") for value in (*SEVERITY.values, NOT_SAID)},
     )
 
 
 def _short_name(told: Told, community: str) -> str:
-    return "others" if is_together(community) else told.name(community)
+    # i18n: several small communities together
+    return _("others") if is_together(community) else told.name(community)
 
 
 def _bars_alt(bars: Sequence[Bars]) -> str:
-    told = [f"{b.label} ({b.people}): {', '.join(f'{n} {value}' for value, n in b.judged.items() if n)}" for b in bars]
-    return f"{'. '.join(told)}."
+    return together(
+        *(
+            # i18n: a community, its number of people, and how many of them gave which answer
+            _("{community} ({people}): {answers}.", community=b.label, people=b.people, answers=_counted(b.judged))
+            for b in bars
+        )
+    )
+
+
+def _counted(judged: Mapping[str, int]) -> str:
+    # i18n: so many people gave an answer, as in "4 agree"
+    return in_row(_("{n} {answer}", n=n, answer=answer_name(value)) for value, n in judged.items() if n)
+
+
+def answer_name(value: str) -> str:
+    """One of the answers that people give."""
+    return _(ANSWERS.get(value, value))
 
 
 def _differs_text(told: Told, report: MinorityReport | None) -> list[str]:
     if report is None or not report.communities:
         return []
     return [
-        f"{told.name(d.community)} judges this finding otherwise than everybody else (adjusted "
-        f"{_p(d.p_adjusted)}; one of {_tested(told)} comparisons of a community with the rest)."
+        ngettext(
+            "{community} judges this finding otherwise than everybody else (adjusted {p}; the only comparison of a "
+            "community with the rest).",
+            "{community} judges this finding otherwise than everybody else (adjusted {p}; one of {n} comparisons of a "
+            "community with the rest).",
+            _tested(told),
+            community=told.name(d.community),
+            p=_p(d.p_adjusted),
+        )
         for d in report.communities
     ]
 
@@ -565,15 +739,21 @@ def _tested(told: Told) -> int:
 
 def _prevalence_words(told: Told, entry: Prevalence) -> str:
     exists = entry.counts["some"] + entry.counts["common"]
-    share = f"{percent(entry.result.low)} to {percent(entry.result.high)}"
-    return f"{_region(told, entry.region)} {exists} of {entry.result.n_items} ({share})"
+    # i18n: so many of all who live in a region, with the interval of the share, as in "Kano 3 of 5 (20 % to 90 %)"
+    return _(
+        "{region} {part} of {whole} ({interval})",
+        region=_region(told, entry.region),
+        part=exists,
+        whole=entry.result.n_items,
+        interval=between(percent(entry.result.low), percent(entry.result.high)),
+    )
 
 
 def _region(told: Told, region: str) -> str:
     if not region:
-        return "region not told"
+        return _("region not told")
     if is_together(region):
-        return "other regions together"
+        return _("other regions together")
     return isolated(region) if told.case.can_draw(region) else told.case.spelled_out(region)
 
 
@@ -581,11 +761,11 @@ def _quotes(told: Told, report: MinorityReport, room: Room) -> list[Quote]:
     sides: tuple[tuple[str, tuple[Words, ...]], ...]
     if report.most:
         sides = (
-            ("Who differs", report.dissenting),
-            (f"Who says what most say (“{report.most}”)", report.agreeing),
+            (_("Who differs"), report.dissenting),
+            (_("Who says what most say (“{answer}”)", answer=answer_name(report.most)), report.agreeing),
         )
     else:
-        sides = (("No answer has most people; all in their own words", report.dissenting),)
+        sides = ((_("No answer has most people; all in their own words"), report.dissenting),)
     return [_quote(told, title, words, room) for title, words in sides if any(w.comment for w in words)]
 
 
@@ -597,28 +777,29 @@ def _agreed(told: Told, id_: str, room: Room) -> list[Quote]:
         for v in members
         if v.comment
     )
-    return [_quote(told, "In their own words", words, room)] if words else []
+    return [_quote(told, _("In their own words"), words, room)] if words else []
 
 
 def _quote(told: Told, title: str, words: Sequence[Words], room: Room = FULL) -> Quote:
-    spoken = [w for w in words if w.comment]
-    silent = len(words) - len(spoken)
+    voiced = [w for w in words if w.comment]
+    silent = len(words) - len(voiced)
     lines = [
         (
-            f"{_short_name(told, w.community)}: {w.judgement}",
+            named(_short_name(told, w.community), answer_name(w.judgement)),
             _words(told, w.comment, language=w.language, room=room),
             w.language,
         )
-        for w in spoken[: room.people]
+        for w in voiced[: room.people]
     ]
-    if len(spoken) > room.people:
-        lines.append(("", _more_comments(len(spoken) - room.people, room), "en"))
+    if len(voiced) > room.people:
+        lines.append(("", _more_comments(len(voiced) - room.people, room), wording.language()))
     if silent:
-        lines.append(("", f"{_many(silent, 'person', 'people')} without a comment.", "en"))
+        without = ngettext("{n} person without a comment.", "{n} people without a comment.", silent)
+        lines.append(("", without, wording.language()))
     return Quote(
-        title=f"{title}: {_many(len(words), 'person', 'people')}",
-        lines=tuple((name, said) for name, said, _ in lines),
-        languages=tuple(language for *_, language in lines),
+        title=named(title, ngettext("{n} person", "{n} people", len(words))),
+        lines=tuple((name, words_) for name, words_, _language in lines),
+        languages=tuple(language for *_line, language in lines),
     )
 
 
@@ -638,17 +819,30 @@ def _words(told: Told, text: str, *, language: str, room: Room = FULL) -> str:
     Cut where long; signs without a face, such as emoji, spelled out; pointed to where the letters have none.
     """
     if not text:
-        return "(no words)"
+        return _("(no words)")
     if not is_legible(text):
-        named = f" in {language_name(language)}" if language else ""
-        return f"{LRI}original words{named}: see the desk or its export. These faces do not draw the script.{PDI}"
+        where = (
+            _(
+                "original words in {language}: see the desk or its export. These faces do not draw the script.",
+                language=LanguageName(language),
+            )
+            if language
+            else _("original words: see the desk or its export. These faces do not draw the script.")
+        )
+        return f"{FSI}{where}{PDI}"
     most = room.characters
     if len(text) <= most:
         return told.case.spelled_out(text)
     end = max(i for i in graphemes(text[: most + 1]) if i <= most)
     cut = told.case.spelled_out(text[:end].rstrip())
     where = _(TITLE) if room is PAGE else _("the desk")
-    return f"{cut} {LRI}{_('… [cut here; {n} more characters: see {where}]', n=len(text) - end, where=where)}{PDI}"
+    left = ngettext(
+        "… [cut here; {n} more character: see {where}]",
+        "… [cut here; {n} more characters: see {where}]",
+        len(text) - end,
+        where=where,
+    )
+    return f"{cut} {FSI}{left}{PDI}"
 
 
 def _other_findings(told: Told, ids: Sequence[str]) -> list[Block]:
@@ -658,40 +852,49 @@ def _other_findings(told: Told, ids: Sequence[str]) -> list[Block]:
     place = {id_: n for n, id_ in enumerate(ids)}
     rows = rows.sort_values("finding", key=lambda column: column.map(place), kind="stable")
     columns = (
-        Column(title="Finding", width=4),
-        Column(title="Community", width=2.2),
-        *(Column(title=humanised(value), width=1, align="right") for value in (*JUDGEMENT.values[::-1], CANNOT_SAY)),
+        Column(title=_("Finding"), width=4),
+        Column(title=_("Community"), width=2.2),
+        *(
+            Column(title=started(answer_name(value)), width=1, align="right")
+            for value in (*JUDGEMENT.values[::-1], CANNOT_SAY)
+        ),
     )
     shown = tuple(
         (
             title_of(told.case, told.findings[str(row["finding"])]),
             _short_name(told, str(row["community"])),
-            *(str(row[value]) for value in (*JUDGEMENT.values[::-1], CANNOT_SAY)),
+            *(count(int(str(row[value]))) for value in (*JUDGEMENT.values[::-1], CANNOT_SAY)),
         )
         for row in rows.head(MOST_IN_TABLE).to_dict("records")
     )
-    blocks: list[Block] = [Heading(text="Further findings", level=3), Table(columns=columns, rows=shown)]
+    blocks: list[Block] = [Heading(text=_("Further findings"), level=3), Table(columns=columns, rows=shown)]
     if len(rows) > MOST_IN_TABLE:
-        text = f"{len(rows) - MOST_IN_TABLE} more rows are in the desk and its export."
+        text = ngettext(
+            "{n} more row is in the desk and its export.",
+            "{n} more rows are in the desk and its export.",
+            len(rows) - MOST_IN_TABLE,
+        )
         blocks.append(Text(text=text, style="small"))
     return [*blocks, *_further_dissent(told, set(ids))]
 
 
 def _further_dissent(told: Told, ids: set[str]) -> list[Block]:
     """Words of those who differ on findings that have no picture: one against all is not left out for being one."""
-    spoken = [r for r in told.minorities if r.finding in ids and any(w.comment for w in r.dissenting)]
-    if not spoken:
+    voiced = [r for r in told.minorities if r.finding in ids and any(w.comment for w in r.dissenting)]
+    if not voiced:
         return []
-    blocks: list[Block] = [Heading(text="Who differs on them, in their own words", level=3)]
-    for report in spoken[:MOST_DISSENT]:
+    blocks: list[Block] = [Heading(text=_("Who differs on them, in their own words"), level=3)]
+    for report in voiced[:MOST_DISSENT]:
         title = title_of(told.case, told.findings[report.finding])
-        most = f" (most say “{report.most}”)" if report.most else ""
-        blocks.append(_quote(told, f"{title}{most}", report.dissenting))
-    if len(spoken) > MOST_DISSENT:
-        text = f"Words of dissent on {len(spoken) - MOST_DISSENT} more findings are in the desk and its export."
+        if report.most:
+            # i18n: a finding, and what most people say of it
+            title = _("{finding} (most say “{answer}”)", finding=title, answer=answer_name(report.most))
+        blocks.append(_quote(told, title, report.dissenting))
+    if len(voiced) > MOST_DISSENT:
+        text = ngettext(
+            "Words of dissent on {n} more finding are in the desk and its export.",
+            "Words of dissent on {n} more findings are in the desk and its export.",
+            len(voiced) - MOST_DISSENT,
+        )
         blocks.append(Text(text=text, style="small"))
     return blocks
-
-
-def _many(n: int, one: str, more: str = "") -> str:
-    return f"{n} {one}" if n == 1 else f"{n} {more or one + 's'}"
