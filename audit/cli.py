@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from audit import app_cli, terminal
+from audit import app_cli, attestation_cli, terminal
 from audit.comparison_cli import compare_runs
 from audit.desk_cli import desk_app
 from audit.errors import AuditError, ResourceError, UsageError
@@ -50,11 +50,13 @@ Examples:
 
   plural-audit gate last --policy policy.toml          may the model be released? exit code 0 to 3
 
+  plural-audit verify report.pdf --key board.pem       was a byte of it changed, and who vouches for it?
+
 Exit codes: 0 done; 1 the linter found problems, the doctor something missing, the self-test missed a target; 2 wrong
 usage; 64 the request does not fit; 65 a suite is refused; 66 a model or an SAE cannot be had; 67 a run is damaged or
-incomplete; 69 the machine lacks something; 70 too few items; 71 the desk refuses; 72 a policy is refused; 130 stopped
-by the keyboard (the same command goes on). Of gate: 0 PASS, 1 FAIL, 2 INSUFFICIENT EVIDENCE, 3 CONTESTED, 64 and above
-no decision.
+incomplete; 69 the machine lacks something; 70 too few items; 71 the desk refuses; 72 a policy is refused; 73 a key or
+a signature cannot be made or used; 130 stopped by the keyboard (the same command goes on). Of gate: 0 PASS, 1 FAIL,
+2 INSUFFICIENT EVIDENCE, 3 CONTESTED, 64 and above no decision. Of verify: 0 holds, 1 differs, 2 not by a key you named.
 """
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -84,6 +86,7 @@ app.add_typer(suites_app, name="suites")
 app.add_typer(models_app, name="models")
 app.add_typer(sae_app, name="sae")
 app.add_typer(desk_app, name="desk")
+attestation_cli.mount(app)
 app.add_typer(gate_app, name="gate")
 app.command("plan")(plan_release)
 app.command("compare")(compare_runs)

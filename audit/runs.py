@@ -7,6 +7,7 @@
                 evidence.json     manifest and digests of the tables; its presence means the evidence is whole
                 findings.json  report.pdf
                 run.json          digests of everything; written last, so its presence means the run is complete
+                attestation.dsse.json  report.signed.pdf        signatures of all that (audit.attestation), if it is signed
                 run.log           times and messages; not part of the result
 
 Every file is written beside its place and renamed into it, so a file is whole or absent at any moment.
@@ -94,6 +95,7 @@ ORDER: Mapping[str, list[str]] = {
 }
 EVIDENCE_FILES = (*(f"{name}.parquet" for name in TABLES), "observations.csv")
 RESULTS = ("findings.json", "report.pdf")  # each rests on those before it
+ATTESTATION, SIGNED_REPORT = "attestation.dsse.json", "report.signed.pdf"  # of a sealed run, and gone with its seal
 
 
 def cache_folder() -> Path:
@@ -297,8 +299,9 @@ class RunFolder:
         self._write_json("run.json", {"run_id": manifest["run_id"], "sha256": files, "versions": dict(versions)})
 
     def unseal(self) -> None:
-        """Take `run.json` away before anything changes."""
-        (self.path / "run.json").unlink(missing_ok=True)
+        """Take `run.json` away before anything changes, and signatures, which were of what it was."""
+        for name in (ATTESTATION, SIGNED_REPORT, "run.json"):
+            (self.path / name).unlink(missing_ok=True)
 
     def damaged(self) -> tuple[str, ...]:
         """Files of a complete run that are missing or not the bytes that `run.json` names."""
