@@ -14,12 +14,14 @@ from reports.by_measure import appendix, checks, measure_sections
 from reports.case import Case
 from reports.circuits import circuit_pages
 from reports.colophon import exclusions, licences, provenance, reproduction, run_manifest
+from reports.contests import marked
 from reports.evidence_index import evidence_index
 from reports.features import feature_pages
 from reports.finding_pages import Pages, finding_pages
 from reports.glossary import glossary
-from reports.judgements import Told, fitting, front_of_people, marked, people_pages
+from reports.judgements import fitting, front_of_people, people_pages
 from reports.not_tested import not_tested
+from reports.people import Told
 from reports.summary import front, summary
 
 # Details that a copy may leave out. What limits the findings is in every copy: checks, methods, what was not tested.

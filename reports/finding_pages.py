@@ -17,9 +17,11 @@ from reports.background import VERDICT_MEANING
 from reports.behind import amount_of, independent, quotes, test_of
 from reports.blocks import Block, Bullets, Column, Dot, Facts, Heading, Plot, Sheet, Table, Text
 from reports.case import STRENGTH, Case, surest_first, title_of
+from reports.contests import contests_on_page
 from reports.estimates import IN_ERRORS, SIZE_WITHIN_A_LANGUAGE, in_standard_errors
 from reports.items import Effects, Wordings
-from reports.judgements import Told, contests_on_page, on_page
+from reports.people import Told
+from reports.people_words import on_page
 from reports.typesetting.breaks import graphemes
 from reports.undecided import undecided
 from reports.words import (

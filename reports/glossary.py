@@ -14,7 +14,7 @@ from reports.case import APPENDIX, Case
 from reports.circuits import TITLE as INSIDE
 from reports.features import TITLE as FEATURES
 from reports.finding_pages import PAGES
-from reports.judgements import TITLE as PEOPLE
+from reports.people import TITLE as PEOPLE
 from reports.words import in_series
 
 TITLE = N_("Glossary")
