@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -46,6 +45,7 @@ OWN_NAME = "plural-audit"
 OBSERVING = ("torch", "transformers", "tokenizers")
 PROBING, ENCODING = ("numpy",), ("sae-lens",)  # besides, where features are looked at; where an SAE is loaded
 WEIGHING = (OWN_NAME, "numpy", "scipy", "statsmodels", "pandas")
+DRAWING = ("reportlab", "altair", "vl-convert-python", "svglib", "uharfbuzz", "fonttools", "budoux", "pikepdf", "babel")
 # Raise when scoring, looking inside, or planting changes what the numbers are: cached shards are then computed anew.
 SCORING = 2
 LOOKING = 3
@@ -438,7 +438,7 @@ def plan(request: Request, model: ModelRecord, suites: Sequence[Suite]) -> Manif
 
 def weighing_versions() -> dict[str, str]:
     """What decides findings and report, given the evidence."""
-    return _versions(WEIGHING)
+    return _versions((*WEIGHING, *DRAWING))
 
 
 def _observing(manifest: Manifest) -> dict[str, str]:
@@ -447,10 +447,10 @@ def _observing(manifest: Manifest) -> dict[str, str]:
 
 
 def _versions(names: Sequence[str]) -> dict[str, str]:
-    missing = [name for name in names if importlib.util.find_spec(name.replace("-", "_")) is None and name != OWN_NAME]
-    if missing:
-        raise ResourceError(f"{missing[0]} is not installed; pip install 'plural-audit[models,report,sae]'")
-    return {name: importlib.metadata.version(name) for name in names}
+    try:
+        return {name: importlib.metadata.version(name) for name in names}
+    except importlib.metadata.PackageNotFoundError as error:
+        raise ResourceError(f"{error.name} is not installed; pip install 'plural-audit[models,report,sae]'") from None
 
 
 def _merge(manifest: Manifest, suites: Sequence[Suite], shards: Sequence[Any], kept: Mapping[str, Any]) -> Evidence:
