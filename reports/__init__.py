@@ -25,6 +25,7 @@ def build_pdf(
     command: str,
     judgements: Judgements | None = None,
     without: Collection[str] = (),
+    language: str = "en",
     paper: str = "a4",
     signed_by: str = "",
 ) -> None:
@@ -37,6 +38,7 @@ def build_pdf(
         command: that makes the run again, as printed in the section on reproduction.
         judgements: what people say of the findings, as the desk gives them; None leaves their section out.
         without: parts that this copy does not have, of `reports.content.PARTS`; its front says so.
+        language: that the report is said in; English where it has no catalogue.
         paper: "a4" or "letter".
         signed_by: who is to sign the file when it is complete, for its cover.
 
@@ -46,7 +48,7 @@ def build_pdf(
         ResourceError: the report libraries are not installed, or a text that must be printed holds a character that
             the bundled faces cannot draw.
     """
-    with _libraries():
+    with _libraries(), speaking(language):
         from reports import content, pdf, text
 
         document = content.report(

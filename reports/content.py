@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from audit.records import Evidence, Finding, Judgements
+from audit.wording import N_, _, language
 from reports.background import how_to_read, methods, what_they_do_not_mean
 from reports.blocks import Document, Text
 from reports.by_measure import appendix, checks, measure_sections
@@ -23,13 +24,15 @@ from reports.judgements import fitting, front_of_people, people_pages
 from reports.not_tested import not_tested
 from reports.people import Told
 from reports.summary import front, summary
+from reports.words import in_row
 
 # Details that a copy may leave out. What limits the findings is in every copy: checks, methods, what was not tested.
 PARTS = {
-    "circuits": "circuits inside the model",
-    "features": "features inside the model",
-    "items": "the items behind the findings",
-    "appendix": "the appendix of exploratory results",
+    # i18n: parts of the report that a copy may leave out, within a list
+    "circuits": N_("circuits inside the model"),
+    "features": N_("features inside the model"),
+    "items": N_("the items behind the findings"),
+    "appendix": N_("the appendix of exploratory results"),
 }
 
 
@@ -44,7 +47,7 @@ def report(
     without: Collection[str] = (),
     signed_by: str = "",
 ) -> Document:
-    """The whole report.
+    """The whole report, in the language in use.
 
     Args:
         evidence: of the run.
@@ -65,9 +68,11 @@ def report(
     pages = Pages.of(case, told, with_items="items" not in without)
     model = evidence.manifest.model
     return Document(
-        title=f"Audit of {model.name}",
-        subtitle="Stereotypes, cultural knowledge and value frameworks, language by language",
-        running=f"{model.name} · run {evidence.manifest.run_id}",
+        title=_("Audit of {model}", model=model.name),
+        subtitle=_("Stereotypes, cultural knowledge and value frameworks, language by language"),
+        # i18n: at the head of every page
+        running=_("{model} · run {run}", model=model.name, run=evidence.manifest.run_id),
+        language=language(),
         front=(*front(case, signed_by=signed_by), *front_of_people(told), *_left_out(without)),
         blocks=(
             *summary(case),
@@ -95,7 +100,8 @@ def report(
 
 def _left_out(without: Collection[str]) -> tuple[Text, ...]:
     """The line of the front that names what this copy does not have."""
-    named = [title for name, title in PARTS.items() if name in without]
-    if not named:
+    parts = [_(title) for name, title in PARTS.items() if name in without]
+    if not parts:
         return ()
-    return (Text(text=f"Left out of this copy: {', '.join(named)}. The full report has them.", style="small"),)
+    text = _("Left out of this copy: {parts}. The full report has them.", parts=in_row(parts))
+    return (Text(text=text, style="small"),)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from audit import wording
 from audit.measures.people import is_together
 from audit.records import ContestRecord, Finding, Judgements
-from audit.wording import N_, _, ngettext, said, spoken
+from audit.wording import N_, Said, _, ngettext, said, spoken
 from reports.blocks import Block, Group, Heading, Quote, Text
 from reports.people import TITLE, Told
 from reports.people_words import in_their_words
@@ -56,6 +56,16 @@ def marked(findings: Iterable[Finding], judgements: Judgements | None) -> tuple[
         else f
         for f in findings
     )
+
+
+def unmarked(finding: Finding) -> Finding:
+    """The finding as it was before `marked`, but for its caveats."""
+    sentence = finding.sentence
+    if not isinstance(sentence, Said) or sentence.message != CONTESTED:
+        return finding
+    inner = sentence.values["sentence"]
+    assert isinstance(inner, str)
+    return replace(finding, sentence=inner)
 
 
 def _caveat(contest: ContestRecord) -> str:

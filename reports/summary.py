@@ -10,7 +10,8 @@ from audit.records import Estimate, Finding, Verdict
 from audit.wording import N_, _, name_of, ngettext, spoken
 from reports.blocks import Block, Bullets, Counts, Facts, Heading, Text
 from reports.case import Case, in_turn, verdict_counts
-from reports.words import listed, named, started, together
+from reports.contests import unmarked
+from reports.words import listed, named, started, together, told_by_suite
 
 TITLE = N_("Summary")
 # English words of the sentences that the summary prints: with them it stays below 350 words, two minutes of reading.
@@ -24,7 +25,7 @@ MOST_REASONS = 2
 def front(case: Case, *, signed_by: str = "") -> tuple[Block, ...]:
     """The cover: what was audited, findings by verdict, and what this copy says of its signature."""
     manifest = case.evidence.manifest
-    asked = [named(suite.name, case.spelled_out(_(suite.question))) for suite in manifest.suites]
+    asked = [named(suite.name, case.spelled_out(told_by_suite(suite.question))) for suite in manifest.suites]
     return (
         Facts(
             rows=(
@@ -248,7 +249,8 @@ def _barred_otherwise(case: Case, *, without: set[str]) -> list[Finding]:
 
 def barred_reason(finding: Finding) -> str:
     """Why a finding cannot be interpreted; in older files, whose reasons are not kept apart, its whole sentence."""
-    return reason_of(finding) or finding.sentence
+    told = unmarked(finding)
+    return reason_of(told) or told.sentence
 
 
 def _warning(case: Case) -> str:
