@@ -220,7 +220,7 @@ class _Page:
 
     def _text(self, block: Text) -> Markup:
         if block.style == "code":
-            return element("pre", element("code", block.text, dir="ltr"))
+            return element("pre", element("code", block.text), dir="ltr")
         return element("p", block.text, class_=None if block.style == "body" else block.style)
 
     def _bullets(self, block: Bullets) -> Markup:
