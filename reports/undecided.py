@@ -11,7 +11,7 @@ from audit.measures.circuits import beats_random
 from audit.measures.stereotype import beats_controls
 from audit.records import Finding, Undefined, Verdict
 from audit.wording import N_, _, spoken
-from reports.blocks import Block, Column, Heading, Table, Text
+from reports.blocks import Block, Heading, Text
 from reports.case import Case, grouped_by_measure
 from reports.items import Effects
 from reports.summary import barred_reason
@@ -42,24 +42,13 @@ def undecided(case: Case, findings: Sequence[Finding], effects: Effects) -> tupl
     ]
     for verdict in (Verdict.NOT_INTERPRETABLE, Verdict.INSUFFICIENT):
         found = [f for f in findings if f.verdict is verdict]
-        rows = [
-            (
-                measure_name(measure),
-                started(reason),
-                in_series(f"{case.where(f) or everything()} {case.short_id(f)}" for f in same),
-            )
-            for measure, group in grouped_by_measure(found).items()
-            for reason, same in _by_reason(case, group, words).items()
-        ]
-        if rows:
-            columns = (
-                Column(title=_("Measure"), width=1.9),
-                # i18n: heading of a column: the reason
-                Column(title=_("Why"), width=3.4),
-                Column(title=_("Findings and their ids"), width=5.2),
-            )
-            blocks += [Heading(text=f"{started(verdict_name(verdict))} ({count(len(found))})", level=2)]
-            blocks.append(Table(columns=columns, rows=tuple(rows)))
+        if found:
+            blocks.append(Heading(text=f"{started(verdict_name(verdict))} ({count(len(found))})", level=2))
+        for measure, group in grouped_by_measure(found).items():
+            blocks.append(Heading(text=measure_name(measure), level=3))
+            for reason, same in _by_reason(case, group, words).items():
+                blocks.append(Text(text=_("{reason}:", reason=started(reason))))
+                blocks.append(Text(text=in_series(_named(case, f) for f in same), style="small"))
     return tuple(blocks)
 
 

@@ -137,7 +137,7 @@ class Paragraph(Flowable):  # type: ignore[misc] # reportlab has no types
         return width, self.height
 
     def split(self, width: float, height: float) -> list[Any]:
-        """Two paragraphs, of which the first is no higher than `height`; none where less than two lines would fit."""
+        """Two paragraphs, the first no higher than `height`; none where less than two lines would fit, or all."""
         self.wrap(width, height)
         fits, used = 0, 0.0
         for line in self.lines:
@@ -145,9 +145,7 @@ class Paragraph(Flowable):  # type: ignore[misc] # reportlab has no types
                 break
             used += line.height
             fits += 1
-        if fits >= len(self.lines):
-            return [self]
-        if fits <= 1:
+        if fits <= 1 or fits >= len(self.lines):  # a table that asks counts on two pieces or none
             return []
         found = []
         for lines in (self.lines[:fits], self.lines[fits:]):
