@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 
 from audit.records import Evidence, Finding, Judgements
 from audit.wording import N_, _, language
+from reports.attachment import manifest_of
 from reports.background import how_to_read, methods, what_they_do_not_mean
 from reports.blocks import Document, Text
 from reports.by_measure import appendix, checks, measure_sections
@@ -73,6 +74,7 @@ def report(
         # i18n: at the head of every page
         running=_("{model} · run {run}", model=model.name, run=evidence.manifest.run_id),
         language=language(),
+        manifest=manifest_of(evidence, findings),
         front=(*front(case, signed_by=signed_by), *front_of_people(told), *_left_out(without)),
         blocks=(
             *summary(case),

@@ -33,6 +33,7 @@ DROPPED = (
 MOST_CODES = 65_000
 MOST_APART = 8  # characters of one letter that have places of their own
 LONGEST_TEXT = 60  # UTF-16 units that one code may stand for; readers take no more
+Built = tuple[tuple[Glyph, ...], float]  # what it draws, and how wide it is
 Code = tuple[tuple[Glyph, ...], str, float]  # what it draws, what it says, and how wide it is if not as its glyph
 
 
@@ -70,7 +71,7 @@ class EmbeddedFace:
         return self._code((), text, 0.0)
 
     def _code(self, glyphs: tuple[Glyph, ...], text: str, advance: float) -> int:
-        alone = len(glyphs) == 1 and not glyphs[0].x and not glyphs[0].y
+        alone = _alone(glyphs)
         key = (glyphs, text, 0.0 if alone else advance)
         found = self.codes.get(key)
         if found is None:
@@ -184,19 +185,26 @@ def _subset(of: Face, codes: tuple[Code, ...]) -> tuple[bytes, bytes]:
     plan = hb.SubsetPlan(of.blob, request)
     data = bytes(plan.execute().blob.data)
     places = {int(old): int(new) for old, new in plan.old_to_new_glyph_mapping.items()}
-    built = list(dict.fromkeys(glyphs for glyphs, _, _ in codes if len(glyphs) > 1 or any(g.x or g.y for g in glyphs)))
-    if built:
-        data, made = _with_built(data, built, places, 1 / of.scale)
-    else:
-        made = {}
-    ids = [made[glyphs] if glyphs in made else places.get(glyphs[0].id, 0) if glyphs else 0 for glyphs, _, _ in codes]
+    # What draws nothing has a glyph of its own: texts of an archival PDF must not use .notdef.
+    told = [(glyphs, advance) for glyphs, _, advance in codes]
+    built = [one for one in dict.fromkeys(told[1:]) if not _alone(one[0])]
+    data, made = _with_built(data, built, places, 1 / of.scale) if built else (data, {})
+    ids = [0, *(made[one] if one in made else places[one[0][0].id] for one in told[1:])]
     return data, b"".join(i.to_bytes(2, "big") for i in ids)
 
 
+def _alone(glyphs: tuple[Glyph, ...]) -> bool:
+    """Whether it is one glyph of the face at its own place."""
+    return len(glyphs) == 1 and not glyphs[0].x and not glyphs[0].y
+
+
 def _with_built(
-    data: bytes, built: Sequence[tuple[Glyph, ...]], places: dict[int, int], units: float
-) -> tuple[bytes, dict[tuple[Glyph, ...], int]]:
-    """`data` with a glyph for each letter that is made of several, or of one moved from its place."""
+    data: bytes, built: Sequence[Built], places: dict[int, int], units: float
+) -> tuple[bytes, dict[Built, int]]:
+    """`data` with a glyph for each letter that is made of several, of one moved from its place, or of none.
+
+    They are as wide as the PDF says that they are: in an archival one the two must agree.
+    """
     from fontTools.ttLib import TTFont
     from fontTools.ttLib.tables._g_l_y_f import Glyph as Outline
     from fontTools.ttLib.tables._g_l_y_f import GlyphComponent
@@ -204,8 +212,8 @@ def _with_built(
     font = TTFont(io.BytesIO(data), recalcTimestamp=False)
     order = list(font.getGlyphOrder())
     outlines, metrics = font["glyf"], font["hmtx"]
-    made: dict[tuple[Glyph, ...], int] = {}
-    for glyphs in built:
+    made: dict[Built, int] = {}
+    for glyphs, advance in built:
         parts = []
         for glyph in glyphs:
             name = order[places[glyph.id]]
@@ -220,9 +228,9 @@ def _with_built(
         if parts:
             outline.components = parts
         name = f"built{len(made)}"
-        made[glyphs] = len(order) + len(made)
+        made[glyphs, advance] = len(order) + len(made)
         outlines.glyphs[name] = outline
-        metrics[name] = (0, 0)
+        metrics[name] = (round(advance * units), 0)
     font.setGlyphOrder([*order, *(f"built{i}" for i in range(len(made)))])
     outlines.glyphOrder = font.getGlyphOrder()
     font["post"].formatType = 3.0
@@ -230,7 +238,7 @@ def _with_built(
         outline = outlines.glyphs[f"built{i}"]
         if outline.numberOfContours:
             outline.recalcBounds(outlines)
-            metrics[f"built{i}"] = (0, outline.xMin)
+            metrics[f"built{i}"] = (metrics[f"built{i}"][0], outline.xMin)
     out = io.BytesIO()
     font.save(out)
     return out.getvalue(), made
