@@ -15,9 +15,9 @@ from rich.text import Text
 
 from audit.comparison import Comparison, Difference, Likeness, NodeChange, Outcome, compare
 from audit.comparison.files import as_content
-from audit.errors import UsageError
+from audit.errors import ResourceError, UsageError
 from audit.progress import ConsoleReporter
-from audit.records import Estimate, Finding, Undefined, node_name
+from audit.records import Estimate, Evidence, Finding, Undefined, node_name
 from audit.runs import RunFolder, find_run, write_json
 from audit.suites import language_name
 from audit.terminal import about, err, harmless, line, out
@@ -40,12 +40,18 @@ def compare_runs(
     runs: Annotated[Path, typer.Option("--runs", help="Folder that holds the run folders.")] = Path("runs"),
     everything: Annotated[bool, typer.Option("--all", help="Also the exploratory differences that show none.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write everything as JSON to this file.")] = None,
+    transfer: Annotated[
+        bool, typer.Option("--transfer", help="Also ask B's model how much A's circuits carry in it (needs torch).")
+    ] = False,
+    accept_terms: Annotated[
+        bool, typer.Option("--accept-terms", help="With --transfer: accept the licence terms of B's model.")
+    ] = False,
     pdf_file: Annotated[Path | None, typer.Option("--pdf", help="Write it as a PDF to this file.")] = None,
 ) -> None:
     """Two runs on the items that both were asked in the same words: what is higher in B, lower, or neither.
 
     Differences are taken item by item, clustered on templates and corrected within families that were fixed before the
-    runs. Works from the run folders alone, without torch.
+    runs. Works from the run folders alone, without torch, unless --transfer is given.
     """
     folders = [find_run(one, runs=runs) for one in (run_a, run_b)]
     if folders[0].path.resolve() == folders[1].path.resolve():
@@ -56,6 +62,8 @@ def compare_runs(
         found = [_findings(folder) for folder in folders]
         reporter.stage("comparing")
         comparison = compare(evidence[0], evidence[1], findings_a=found[0], findings_b=found[1])
+        if transfer:
+            comparison = _with_transfer(comparison, evidence, reporter, accept_terms=accept_terms)
     if json_file is not None:
         write_json(json_file, as_content(comparison))
     if pdf_file is not None:
@@ -63,6 +71,17 @@ def compare_runs(
 
         build_comparison_pdf(pdf_file, comparison)
     show(comparison, everything=everything)
+
+
+def _with_transfer(
+    comparison: Comparison, evidence: Sequence[Evidence], reporter: ConsoleReporter, *, accept_terms: bool
+) -> Comparison:
+    try:
+        from audit.transfer import with_transfer
+
+        return with_transfer(comparison, *evidence, reporter=reporter, accept_terms=accept_terms)
+    except ModuleNotFoundError as error:
+        raise ResourceError(f"{error.name} is not installed; pip install 'plural-audit[models]'") from None
 
 
 def _findings(folder: RunFolder) -> tuple[Finding, ...]:
@@ -77,7 +96,7 @@ def _findings(folder: RunFolder) -> tuple[Finding, ...]:
 
 
 def show(comparison: Comparison, *, everything: bool) -> None:
-    """The differences by family: those asked before the runs, then leads that stand out; all of them if `everything`."""
+    """Differences by family: those asked before the runs, then leads that stand out; all of them if `everything`."""
     suites = (*comparison.run_a.suites, *comparison.run_b.suites)
     labels = {id_: name for suite in suites for id_, name in suite.labels.items()}
     _head(comparison)

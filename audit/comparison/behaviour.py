@@ -220,7 +220,7 @@ def standardised_effect(pair: Pair) -> Iterator[Compared]:
 
 
 def _scaled(values: Floats, cube: Cube, scale: Mapping[str, float]) -> Floats:
-    return values / np.array([scale.get(language, np.nan) for language in cube.language])
+    return np.asarray(values / np.array([scale.get(language, np.nan) for language in cube.language]))
 
 
 def causal_shared_token_score(pair: Pair) -> Iterator[Compared]:
@@ -657,7 +657,7 @@ def language_shift(pair: Pair) -> Iterator[Compared]:
     for two in pair.of(Kind.DILEMMA):
         cube = two.cube
         toward = (cube.framework == RIGHTS).astype(float) - (cube.other_framework == RIGHTS).astype(float)
-        sides = two.sides(lambda cube, toward=toward: _preference(cube, toward))
+        sides = Sides.of(_preference(two.a, toward), _preference(two.b, toward))
         rows = cube.used(sides.change) & (cube.topic == RIGHTS_TOPIC) & (toward != 0)
         if not rows.any():
             continue

@@ -35,7 +35,8 @@ RANKS = "rank correlation of node effects"
 TRANSFER = "A's circuit in B"
 
 
-def _both(pair: Pair) -> Iterator[tuple[Inside, Inside]]:
+def both_inside(pair: Pair) -> Iterator[tuple[Inside, Inside]]:
+    """Stereotype suites that both runs looked inside on, row for row."""
     in_b = {inside.cube.suite: inside for inside in looked_inside(pair.b)}
     return ((a, in_b[a.cube.suite]) for a in looked_inside(pair.a) if a.cube.suite in in_b)
 
@@ -59,7 +60,7 @@ def circuit_controls(pair: Pair) -> Iterator[Compared]:
 
 
 def _shares(pair: Pair, measure: str, part: str, *, controls: bool = False) -> Iterator[Compared]:
-    for a, b in _both(pair):
+    for a, b in both_inside(pair):
         for language in a.cube.languages:
             scope = Scope(language=language, suite=a.cube.suite)
             rows = a.controls(language) & b.controls(language) if controls else a.real(language) & b.real(language)
@@ -68,7 +69,7 @@ def _shares(pair: Pair, measure: str, part: str, *, controls: bool = False) -> I
 
 def circuit_transfer(pair: Pair) -> Iterator[Compared]:
     """Share of the effect in one language that passes through the circuit chosen in another, or over all."""
-    for a, b in _both(pair):
+    for a, b in both_inside(pair):
         for language in a.cube.languages:
             others = [other for other in a.cube.languages if other != language]
             for circuit in (*others, POOLED) if others else ():
@@ -117,7 +118,7 @@ def _share(
 
 def circuit_strength(pair: Pair) -> Iterator[Compared]:
     """Mean effect carried by the circuit, nats toward the stereotype, by language and by language and axis."""
-    for a, b in _both(pair):
+    for a, b in both_inside(pair):
         cube = a.cube
         for language in cube.languages:
             sides = Sides.of(a.effect(language), b.effect(language))
@@ -177,7 +178,7 @@ def node_changes(pair: Pair, *, alpha: float) -> Iterator[NodeChange]:
     """
     if other_shape(pair):
         return
-    for a, b in _both(pair):
+    for a, b in both_inside(pair):
         for language in _compared_languages(pair, a):
             yield from _changes(pair, a, b, language, alpha=alpha)
 
@@ -200,7 +201,7 @@ def _changes(pair: Pair, a: Inside, b: Inside, language: str, *, alpha: float) -
             for side in (sides.a, sides.b)
         ]
         found.append((node, means[0], means[1], estimate))
-    adjusted = holm([estimate.p_value or 0.0 for *_, estimate in found]) if found else []
+    adjusted = holm([1.0 if estimate.p_value is None else estimate.p_value for *_, estimate in found])
     for ((layer, head), value_a, value_b, estimate), p in zip(found, adjusted, strict=True):
         yield NodeChange(
             suite=a.cube.suite,
@@ -240,7 +241,7 @@ def outcome(estimate: Estimate, p_adjusted: float, floor: float | None, *, alpha
 
 def likenesses(pair: Pair) -> Iterator[Likeness]:
     """By suite and language: how alike the nodes' effects rank, and how much of B's effect A's circuit carries."""
-    for a, b in _both(pair):
+    for a, b in both_inside(pair):
         for language in _compared_languages(pair, a):
             scope = Scope(language=language, suite=a.cube.suite)
             yield _ranks(pair, a, b, scope)
@@ -312,7 +313,7 @@ def _carried(pair: Pair, b: Inside, scope: Scope) -> Likeness:
     language = scope.language
     if reason := other_shape(pair):
         return Likeness(what=TRANSFER, scope=scope, result=Undefined(reason=reason))
-    kept = [_kept(view, scope.suite, language) for view in (pair.a, pair.b)]
+    kept = [kept_nodes(view, scope.suite, language) for view in (pair.a, pair.b)]
     if not kept[0] or not kept[1]:
         reason = said("no circuit was chosen in {language} in one of the runs", language=language_name(language))
         return Likeness(what=TRANSFER, scope=scope, result=Undefined(reason=reason))
@@ -338,7 +339,8 @@ def carried_likeness(view: View, b: Inside, scope: Scope, effect: Floats, *, not
     return Likeness(what=TRANSFER, scope=scope, result=share.estimate, notes=(note,))
 
 
-def _kept(view: View, suite: str, circuit: str) -> dict[int, set[tuple[int, int]]]:
+def kept_nodes(view: View, suite: str, circuit: str) -> dict[int, set[tuple[int, int]]]:
+    """The nodes (layer, head) of a circuit, fold by fold."""
     table = view.evidence.circuits
     table = table[(table["suite"] == suite) & (table["circuit"] == circuit) & table["kept"] & (table["fold"] != WHOLE)]
     found: dict[int, set[tuple[int, int]]] = {}

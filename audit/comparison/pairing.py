@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -129,9 +130,10 @@ def pair(a: Evidence, b: Evidence) -> Pair:
     both = both.sort_values(KEYS, kind="stable", ignore_index=True)
     found = both[both["where"] == "both"].reset_index(drop=True)
     reasons = _reasons(a, b, found)
-    same = found[reasons == ""]
+    comparable = np.array([not reason for reason in reasons], dtype=bool)
+    same = found[comparable]
     if not len(same):
-        why = f"; {reasons.iloc[0]}" if len(found) else ""
+        why = f"; {reasons[0]}" if reasons else ""
         runs = f"{a.manifest.run_id} and {b.manifest.run_id}"
         raise UsageError(f"{runs}: no item in common{why}; compare runs of the same suites and languages")
     unread: dict[str, str] = {}
@@ -142,7 +144,6 @@ def pair(a: Evidence, b: Evidence) -> Pair:
     keys = pd.MultiIndex.from_frame(same[KEYS])
     quarantine = pd.Series(held.to_numpy(), index=keys)
     views = [replace(prepare(_cut(one, quarantine)), unread=unread) for one in (a, b)]
-    bad = found[reasons != ""]
     return Pair(
         a=views[0],
         b=views[1],
@@ -153,7 +154,8 @@ def pair(a: Evidence, b: Evidence) -> Pair:
         only_b=_names(both[both["where"] == "right_only"]),
         not_comparable=tuple(
             NotComparable(what=name, reason=reason)
-            for name, reason in zip(_names(bad), reasons[reasons != ""], strict=True)
+            for name, reason in zip(_names(found), reasons, strict=True)
+            if reason
         ),
     )
 
@@ -170,39 +172,53 @@ def _names(table: pd.DataFrame) -> tuple[str, ...]:
 # --- the same item --------------------------------------------------------------------------
 
 
-def _reasons(a: Evidence, b: Evidence, found: pd.DataFrame) -> pd.Series[str]:
+def _reasons(a: Evidence, b: Evidence, found: pd.DataFrame) -> list[str]:
     """Per item of both runs, why it cannot be compared; "" if it can."""
-    reason = pd.Series("", index=found.index, dtype=object)
-    # The last reason written stands, so the first to be said comes last.
-    index = pd.MultiIndex.from_frame(found[KEYS])
-    unequal = _unequal(a.observations, b.observations)
-    reason[index.isin(unequal)] = said("not the same answers were scored in both runs")
-    for run, evidence in (("B", b), ("A", a)):
-        scored = pd.MultiIndex.from_frame(evidence.observations[KEYS].drop_duplicates())
-        why = _excluded(evidence)
-        for row in np.flatnonzero(~index.isin(scored)):
-            told = why.get(index[row], said("no answer was scored"))
-            reason.iloc[row] = said("not scored in run {run}: {reason}", run=run, reason=told)
-    for column in DESIGN:
-        differs = (found[f"{column}_a"] != found[f"{column}_b"]).to_numpy(dtype=bool)
-        reason[differs] = said("its {column} is not the same in both runs", column=column.replace("_", " "))
+    keys: list[tuple[str, ...]] = list(found[KEYS].itertuples(index=False, name=None))
     digests = [{suite.name: suite.digest for suite in one.manifest.suites} for one in (a, b)]
-    texts = zip(found["suite"], found["texts_a"], found["texts_b"], strict=True)
-    for row, (suite, one, other) in enumerate(texts):
-        if not one or not other:
-            if digests[0].get(suite) != digests[1].get(suite):
-                reason.iloc[row] = said(
-                    "the suite's licence keeps its texts out of run folders, and the suites' digests differ"
-                )
-        elif one != other and json.loads(one) != json.loads(other):
-            reason.iloc[row] = said("its words are not the same in both runs")
-    return reason
+    same_words = [
+        _same_words(one, other, same_suite=digests[0].get(key[0]) == digests[1].get(key[0]))
+        for key, one, other in zip(keys, found["texts_a"], found["texts_b"], strict=True)
+    ]
+    differs = {name: (found[f"{name}_a"] != found[f"{name}_b"]).tolist() for name in DESIGN}
+    scored = [_keys(one.observations) for one in (a, b)]
+    excluded = [_excluded(one) for one in (a, b)]
+    unequal = _unequal(a.observations, b.observations)
+
+    def reason(number: int, key: tuple[str, ...]) -> str:
+        if same_words[number]:
+            return same_words[number]
+        for column, rows in differs.items():
+            if rows[number]:
+                return said("its {column} is not the same in both runs", column=column.replace("_", " "))
+        for run, seen, why in zip("AB", scored, excluded, strict=True):
+            if key not in seen:
+                told = why.get(key, said("no answer was scored"))
+                return said("not scored in run {run}: {reason}", run=run, reason=told)
+        return said("not the same answers were scored in both runs") if key in unequal else ""
+
+    return [reason(number, key) for number, key in enumerate(keys)]
 
 
-def _unequal(one: pd.DataFrame, other: pd.DataFrame) -> pd.MultiIndex:
+def _same_words(one: str, other: str, *, same_suite: bool) -> str:
+    """Why two items cannot be taken to have the same words; "" if they can."""
+    if not one or not other:
+        if same_suite:
+            return ""
+        return said("the suite's licence keeps its texts out of run folders, and the suites' digests differ")
+    if one == other or json.loads(one) == json.loads(other):
+        return ""
+    return said("its words are not the same in both runs")
+
+
+def _keys(table: pd.DataFrame) -> set[tuple[str, ...]]:
+    return set(table[KEYS].drop_duplicates().itertuples(index=False, name=None))
+
+
+def _unequal(one: pd.DataFrame, other: pd.DataFrame) -> set[tuple[str, ...]]:
     """Items of which one run scored an answer that the other did not."""
     merged = one[ANSWER].merge(other[ANSWER], how="outer", indicator="where")
-    return pd.MultiIndex.from_frame(merged.loc[merged["where"] != "both", KEYS].drop_duplicates())
+    return _keys(merged[merged["where"] != "both"])
 
 
 def _excluded(evidence: Evidence) -> dict[tuple[str, ...], str]:
@@ -213,7 +229,7 @@ def _excluded(evidence: Evidence) -> dict[tuple[str, ...], str]:
 
 def _cut(evidence: Evidence, quarantine: pd.Series[str]) -> Evidence:
     """The evidence on some items alone, each held back for the reason given, if any."""
-    tables = {}
+    tables: dict[str, Any] = {}
     for one in fields(Evidence):
         table = getattr(evidence, one.name)
         if isinstance(table, pd.DataFrame) and set(KEYS) <= set(table.columns):
@@ -267,4 +283,4 @@ def compared(
 
 def rows_in(cube: Cube, values: Floats, language: str) -> Mask:
     """Rows of a language that support a difference."""
-    return cube.used(values) & (cube.language == language)
+    return np.asarray(cube.used(values) & (cube.language == language))
