@@ -23,6 +23,7 @@ from babel.messages.pofile import read_po, write_po
 
 SOURCE = "en"
 LANGUAGES = (SOURCE, "fr", "es", "ar", "hi", "sw", "zh", "id")
+ENGLISH = gnu.NullTranslations()
 AT_LENGTH = 100  # characters, at which lines of a .po file are broken
 
 
@@ -41,9 +42,8 @@ class Catalogue:
 
     def of(self, language: str) -> gnu.NullTranslations:
         """The catalogue of one language; the English sentences themselves where there is none."""
-        file = self.file(language)
-        if language == SOURCE or language not in LANGUAGES or not file.is_file():
-            return gnu.NullTranslations()
+        if language == SOURCE or language not in LANGUAGES or not (file := self.file(language)).is_file():
+            return ENGLISH
         return _compiled(file, language)
 
     def file(self, language: str) -> Path:
@@ -152,15 +152,16 @@ def fault(message: Message, *, n_forms: int) -> str:
     return ""
 
 
-def placeholders(text: str) -> set[str]:
+@functools.lru_cache(maxsize=4096)
+def placeholders(text: str) -> frozenset[str]:
     """Names in braces; what is broken, or more than a name, counts as itself, so that it never matches."""
     try:
         parts = [part[1:] for part in string.Formatter().parse(text) if part[1] is not None]
     except ValueError:
-        return {text}
-    return {
+        return frozenset({text})
+    return frozenset(
         text if spec or conversion or not str(name).isidentifier() else str(name) for name, spec, conversion in parts
-    }
+    )
 
 
 def messages(catalog: Catalog) -> Iterator[Message]:

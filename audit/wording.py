@@ -29,6 +29,7 @@ from babel import Locale, UnknownLocaleError, dates, lists, numbers
 
 from audit.catalogues import SOURCE, Catalogue, placeholders
 
+LONGEST = 10_000  # characters of a sentence that a file holds
 LABEL = "label"  # context of the names that suites give to axes, cultures and frameworks
 _current: ContextVar[str] = ContextVar("language", default=SOURCE)
 
@@ -265,6 +266,7 @@ def _list(things: list[str], language: str, *, joined: bool) -> str:
     return " and ".join([*([", ".join(things[:-1])] if things[:-1] else []), *things[-1:]])
 
 
+@functools.lru_cache(maxsize=1024)
 def _named(code: str, language: str) -> str:
     try:
         own = Locale.parse(code, sep="-")
@@ -347,12 +349,17 @@ def _unpacked(plain: Any) -> Any:
 
 def _sentence(message: str, plural: Any, values: dict[str, Value]) -> Said:
     """A sentence from outside. Only names may stand in its braces: a format could ask for any width or attribute."""
+    if max(len(message), len(str(plural))) > LONGEST:
+        raise ValueError(f"{message[:40]!r}... is longer than {LONGEST} characters")
     forms = (message, plural) if plural else (message,)
     if not isinstance(plural, str) or not all(placeholders(form) <= set(values) for form in forms if values):
         raise ValueError(f"{message!r} has other placeholders than {sorted(values)}")
     if plural and not isinstance(values.get("n"), int):
         raise ValueError(f"{message!r} counts, but no n is given")
-    return Said(message, plural, values)
+    made = Said(message, plural, values)
+    if len(made) > LONGEST:  # sentences within sentences could double at each step
+        raise ValueError(f"{message[:40]!r} is longer than {LONGEST} characters as it is said")
+    return made
 
 
 # --- catalogues ------------------------------------------------------------------------------

@@ -134,6 +134,73 @@ def test_what_is_no_wording_is_refused(broken):
 
 
 @pytest.mark.parametrize(
+    ("message", "plural", "values"),
+    [
+        ("{x:>999999999}", "", {"x": "a"}),  # any width
+        ("{x.__class__}", "", {"x": "a"}),
+        ("{x!r}", "", {"x": "a"}),
+        ("{0}", "", {"x": "a"}),
+        ("{x", "", {"x": "a"}),
+        ("{y}", "", {"x": "a"}),
+        ("{n} item", "{m} items", {"n": 1}),
+        ("{n} item", "{n} items", {"n": "1"}),
+        ("{n} item", 3, {"n": 1}),
+    ],
+)
+def test_a_file_can_put_nothing_but_given_names_into_braces(message, plural, values):
+    with pytest.raises(ValueError, match=r"placeholders|no n is given"):
+        wording.unpacked({"says": message, "plural": plural, "with": values})
+
+
+def test_a_wording_nested_without_end_is_refused():
+    deep = {"says": "x", "with": {}}
+    for _ in range(10_000):
+        deep = {"says": "{x}", "with": {"x": deep}}
+    with pytest.raises(ValueError, match="nested too deeply"):
+        wording.unpacked(deep)
+
+
+def test_a_wording_that_grows_without_end_is_refused():
+    """Sixty steps of doubling would be 2 ** 60 characters."""
+    growing: dict[str, object] = {"says": "x", "with": {}}
+    for _ in range(60):
+        growing = {"says": "{x}{x}", "with": {"x": growing}}
+    with pytest.raises(ValueError, match="longer than 10000 characters"):
+        wording.unpacked(growing)
+    with pytest.raises(ValueError, match="longer than 10000 characters"):
+        wording.unpacked({"says": "{x}" * 10_000, "with": {"x": "y"}})
+
+
+def test_a_file_holds_the_english_beside_the_parts():
+    plain = wording.kept(EFFECT)
+    assert plain["text"] == "In Spanish: -0.45 nats"
+    again = wording.restored(json.loads(json.dumps(plain)))
+    assert isinstance(again, Said)
+    assert wording.packed(again) == wording.packed(EFFECT)
+    assert wording.restored("plain") == wording.kept("plain") == "plain"
+    with pytest.raises(ValueError, match="is not what its parts say"):
+        wording.restored({**plain, "text": "In Spanish: nothing"})
+    with pytest.raises(ValueError, match="is no text"):
+        wording.restored(wording.packed(Number(1)))
+
+
+def test_clauses_stand_in_turn_and_names_without_a_word_between():
+    assert wording.in_turn([said("one")]) == "one"
+    assert wording.in_turn([said("one"), said("two"), said("three")]) == "one; two; three"
+    names = Listed((LanguageName("fr"), LanguageName("es"), LanguageName("sw")), joined=False)
+    assert said("over {languages}", languages=names) == "over French, Spanish, Swahili"
+    assert said("over {languages}", languages=Listed((), joined=False)) == "over "
+    assert wording.unpacked(wording.packed(names)) == names
+
+
+@pytest.mark.usefixtures("french_and_arabic")
+def test_names_in_a_row_stand_as_the_language_puts_them():
+    row = said("{names}", names=Listed(("a", "b", "c"), joined=False))
+    with speaking("ar"):
+        assert spoken(row) == "\u2068a وb وc\u2069"
+
+
+@pytest.mark.parametrize(
     ("things", "text"), [((), ""), (("a",), "a"), (("a", "b"), "a and b"), (("a", "b", "c"), "a, b and c")]
 )
 def test_lists_read_as_english_lists(things, text):

@@ -446,7 +446,7 @@ def from_json(text: str) -> tuple[Finding, ...]:
     """
     try:
         return tuple(_finding(plain) for plain in json.loads(text))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise RunError(f"findings: not written by this version ({error}); weigh the run again") from error
 
 

@@ -10,7 +10,7 @@ from itertools import combinations, permutations, product
 from audit.measures.feature_tables import KNOWLEDGE, PATHWAY, STEERING, looked_at
 from audit.measures.judgement import RIGHTS, RIGHTS_TOPIC
 from audit.records import Evidence, Kind, Measurement, Scope, Undefined
-from audit.wording import in_turn, said
+from audit.wording import N_, in_turn, said
 
 INSIDE = (  # these look inside the model, which a run may leave out
     "circuit_share",
@@ -71,7 +71,7 @@ KIND_OF = {
 }
 ALSO_OF = {"framework_balance": Kind.DILEMMA, "latent_effect": Kind.VALUES}
 REASONS_TOLD = 2
-NOT_SCORED = said("no answer was scored")
+NOT_SCORED = N_("no answer was scored")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,8 +164,9 @@ class Design:
             return said("none of its {n} items could be counted", n=len(rows))
         if not lost:
             return said("the suite has no item of it")
+        # Reasons come as plain texts from the evidence; those without figures are in the catalogues.
         # i18n: a reason, and how many items it holds for
-        told = [said("{why} ({n})", why=why, n=n) for why, n in lost.most_common(REASONS_TOLD)]
+        told = [said("{why} ({n})", why=said(why), n=n) for why, n in lost.most_common(REASONS_TOLD)]
         return said("every item of it was excluded or quarantined: {reasons}", reasons=in_turn(told))
 
 

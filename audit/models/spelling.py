@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from audit.models.loading import AuditedModel
 from audit.records import Ask
+from audit.wording import N_
 
 Ids = tuple[int, ...]
 
@@ -55,7 +56,8 @@ def spell(audited: AuditedModel, ask: Ask) -> dict[str, tuple[Spelling, ...]] | 
             return Refused(f"two alternatives of answer {role!r} are the same tokens")
         spelled[role] = tuple(spellings)
     if len({spelling.prefix for spellings in spelled.values() for spelling in spellings}) > 1:
-        return Refused("answers compete after nothing, and the model has no beginning-of-text token to score them from")
+        none = N_("answers compete after nothing, and the model has no beginning-of-text token to score them from")
+        return Refused(none)
     return spelled
 
 
