@@ -304,7 +304,7 @@ def _ranked(a: Turned, b: Turned, scope: Scope, basis: str) -> Likeness:
     halves = [reliability(side) for side in (a, b)]
     if min(halves) > 0:
         ceiling = Number(float(np.sqrt(halves[0] * halves[1])))
-        notes.append(said("two halves of the templates within one run would allow about {ceiling}", ceiling=ceiling))
+        notes.append(said("two halves of the templates within a run, stepped up to all: {ceiling}", ceiling=ceiling))
     return Likeness(what=RANKS, scope=scope, result=estimate, notes=tuple(notes))
 
 
