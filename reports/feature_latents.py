@@ -250,7 +250,7 @@ def _latent(case: Case, found: Features, one: Looked, table: pd.DataFrame, wordi
             _("Latent {latent} of layer {layer}", latent=str(int(first["latent"])), layer=int(first["layer"])),
             one.suite,
             _("chosen for {targets}", targets=listed(names[name] for name in targets)),
-            _(GOES_WITH[str(first["kind"])]),
+            *([_(GOES_WITH[first["kind"]])] if first["kind"] in GOES_WITH else []),  # none where nothing was split
             _(
                 "share of variance by content {share} (permuted labels {permuted})",
                 share=_share(float(first["share_content"])),
