@@ -86,7 +86,7 @@ def layer_readings(lines: pd.DataFrame) -> Table:
         (
             str(panel).replace("\n", " "),
             str(series),
-            str(int(layer)),
+            str(layer),
             *(number(float(value), decimals=2) for value in (values.min(), values.median(), values.max())),
         )
         for (panel, series, layer), values in grouped

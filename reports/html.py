@@ -188,7 +188,7 @@ class _Page:
 
     def _set(self, block: Block) -> Markup:
         """A block; each kind has its method, `test_html` looks whether all have."""
-        setter: Callable[[Any], Markup] = {
+        setters: dict[type, Callable[[Any], Markup]] = {
             Heading: self._heading,
             Text: self._text,
             Bullets: self._bullets,
@@ -202,8 +202,8 @@ class _Page:
             Group: self._group,
             Sheet: self._sheet,
             Columns: self._columns,
-        }[type(block)]
-        return setter(block)
+        }
+        return setters[type(block)](block)
 
     # --- texts -------------------------------------------------------------------------------
 
