@@ -32,7 +32,7 @@ SHAPES = {
     Verdict.INSUFFICIENT: "triangle-up",
     Verdict.NOT_INTERPRETABLE: "cross",
 }
-INK, GREY, HAIR = "#22272E", "#5B636E", "#D9DDE2"
+INK, GREY, HAIR, GROUND = "#22272E", "#5B636E", "#D9DDE2", "#F0F2F5"
 MOST_ROWS = 40  # of one plot without panels
 PANELS_ACROSS = 3
 NARROW_PANEL = 75.0  # points; on less, four numbers would run into each other
@@ -40,7 +40,7 @@ LEAST_SHARE = 0.3  # of the width that the estimates keep when the null is in th
 ROW = 13  # points per row of a plot
 MOST_LABEL, MOST_IN_PANEL, GAP = 150.0, 84.0, 14  # points
 LABEL_PADDING = 6
-FAINT = 0.35  # opacity of dots that are there to compare with
+BAR, FAINT = 0.75, 0.3  # opacity of intervals, and of all that is there to compare with
 PIXEL = 4 / 3  # svglib reads a bare number as a CSS pixel, 3/4 of a point; the charts count in points
 HEAD = 9.0  # points, size of the name of a panel
 
@@ -120,11 +120,18 @@ def chart(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
     null = base.mark_rule(clip=True, color=GREY, strokeWidth=1, strokeDash=[3, 2]).encode(
         x=alt.X("null:Q", scale=scale, axis=x_axis)
     )
-    faint = alt.Opacity("opacity:Q", scale=None, legend=None)
-    bars = base.mark_rule(strokeWidth=1.6, strokeOpacity=0.75, clip=True).encode(
-        y=y, x=alt.X("low:Q", scale=scale, title=plot.unit, axis=x_axis), x2="high:Q", color=colour, opacity=faint
+    # Of strokes and fills apart: what draws the PDF knows no opacity of a whole mark.
+    bars = base.mark_rule(strokeWidth=1.6, clip=True).encode(
+        y=y,
+        x=alt.X("low:Q", scale=scale, title=plot.unit, axis=x_axis),
+        x2="high:Q",
+        color=colour,
+        strokeOpacity=alt.StrokeOpacity("stroke:Q", scale=None),
     )
-    dots = base.mark_point(filled=True, size=48).encode(y=y, x=x, color=colour, shape=shape, opacity=faint)
+    filled = alt.FillOpacity("fill:Q", scale=None)
+    dots = base.mark_point(filled=True, size=48, strokeOpacity=0).encode(
+        y=y, x=x, color=colour, shape=shape, fillOpacity=filled
+    )
     layers = alt.layer(bars, dots) if plot.null is None else alt.layer(*_band(plot, scale, limits), null, bars, dots)
     rows = pd.DataFrame([_row(dot, plot, limits) for dot in plot.dots])
     if len(panels) < 2:
@@ -159,7 +166,7 @@ def _band(plot: Plot, scale: Any, limits: tuple[float, float]) -> list[Any]:
     near, far = max(plot.null - plot.margin, limits[0]), min(plot.null + plot.margin, limits[1])
     if near >= far:
         return []
-    drawn = alt.Chart(pd.DataFrame([{"near": near, "far": far}])).mark_rect(color=HAIR, opacity=0.45)
+    drawn = alt.Chart(pd.DataFrame([{"near": near, "far": far}])).mark_rect(color=GROUND)
     return [drawn.encode(x=alt.X("near:Q", scale=scale), x2="far:Q")]
 
 
@@ -180,7 +187,8 @@ def _row(dot: Dot, plot: Plot, limits: tuple[float, float]) -> dict[str, object]
         "high": min(dot.high, limits[1]),
         "null": 0.0 if plot.null is None else plot.null,  # drawn only where there is one
         "verdict": str(dot.verdict),
-        "opacity": FAINT if dot.faint else 1.0,
+        "fill": FAINT if dot.faint else 1.0,
+        "stroke": FAINT if dot.faint else BAR,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from audit.findings import CIRCUITS, CULTURES, FAMILY_LEVEL, STEREOTYPES
+from audit.findings import CIRCUITS, CULTURES, FAMILY_LEVEL, STEREOTYPES, anywhere
 from audit.findings.words import Words
 from audit.measures.capacity import beats_random_model
 from audit.measures.circuits import beats_random
@@ -66,7 +66,7 @@ def _by_reason(case: Case, group: Iterable[Finding], words: Words) -> dict[str, 
 def _why(finding: Finding, words: Words) -> str:
     """Why a finding says neither yes nor no, by the rules that gave it its verdict."""
     if finding.verdict is Verdict.NOT_INTERPRETABLE:
-        return spoken(barred_reason(finding))
+        return spoken(anywhere(barred_reason(finding)))
     measurement, result, p = finding.measurement, finding.measurement.result, finding.p_adjusted
     if isinstance(result, Undefined):
         return spoken(result.reason)
