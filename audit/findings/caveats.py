@@ -126,8 +126,8 @@ def _not_beaten(measurement: Measurement, result: Estimate) -> list[str]:
     if "p_beats_controls" not in details:
         return [said("too few templates to compare with the control pairs: no evidence of an effect is claimed")]
     return [
+        # i18n: {control} is a figure with its unit
         said_n(
-            # i18n: {control} is a figure with its unit
             "not told apart from swaps without social meaning, so no evidence of an effect is claimed: {value} against "
             "{control} in {n} control pair, p = {p}",
             "not told apart from swaps without social meaning, so no evidence of an effect is claimed: {value} against "
@@ -170,8 +170,8 @@ def _about_circuits(measurement: Measurement, on_controls: Mapping[tuple[str, st
     ablated = measurement.details.get("mean_ablation_share")
     if ablated is not None:
         told.append(
+            # i18n: "their" is that of the heads and MLPs named in the sentence before
             said(
-                # i18n: "their" is that of the heads and MLPs named in the sentence before
                 "with their mean over the language's prompts instead, the share is {share}",
                 share=Number(ablated),
             )
@@ -244,8 +244,8 @@ def _a_general_path(control: Measurement) -> str:
             language=language,
             share=share,
         )
+    # i18n: {of_groups} is a share of the effect of swapping the groups
     return said(
-        # i18n: {of_groups} is a share of the effect of swapping the groups
         "not known to be special to stereotypes: in {language} the same circuit carries {share} of the effect of swaps "
         "without social meaning, and {of_groups} of the groups'; it may be a general path from the changed words to "
         "the answer",
@@ -269,8 +269,8 @@ def _about_regions(measurement: Measurement, words: Words) -> list[str]:
     total = len(measurement.items)
     if not others:
         return [
+            # i18n: {n} of the items; {held} is a clause on what was not checked
             said_n(
-                # i18n: {n} of the items; {held} is a clause on what was not checked
                 "of {total} items, {n} is documented for {region}; {held}",
                 "of {total} items, {n} are documented for {region}; {held}",
                 n,
@@ -282,8 +282,8 @@ def _about_regions(measurement: Measurement, words: Words) -> list[str]:
     # i18n: so many items for a region, in a list of such
     further = [said("{n} for {region}", n=count, region=Label(name)) for name, count in others]
     return [
+        # i18n: {n} of the items; {others} is a list as in "3 for Kenya, 2 for Peru"; {held} is a clause
         said_n(
-            # i18n: {n} of the items; {others} is a list as in "3 for Kenya, 2 for Peru"; {held} is a clause
             "of {total} items, {n} is documented for {region}, {others}; {held}",
             "of {total} items, {n} are documented for {region}, {others}; {held}",
             n,

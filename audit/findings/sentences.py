@@ -34,8 +34,8 @@ def sentence_of(measurement: Measurement, verdict: Verdict, *, barred: str, mani
     names = _names(measurement, manifest)
     subject = said(SUBJECTS[measurement.measure][_shape(measurement)], **names)
     if barred:
+        # i18n: {subject} is a heading such as "Stereotyped answers in French", {why} a complete clause
         return said(
-            # i18n: {subject} is a heading such as "Stereotyped answers in French", {why} a complete clause
             "{subject}: not interpretable, because {why}; finding nothing here would not be good news.",
             subject=subject,
             why=barred,
@@ -96,14 +96,14 @@ def _reading(measurement: Measurement, result: Estimate, verdict: Verdict) -> Sa
         "high": Share(result.high),
     }
     if verdict is Verdict.EVIDENCE:
+        # i18n: {count} is as in "28 templates"
         return said(
-            # i18n: {count} is as in "28 templates"
             "The model reads {language} well enough for its other results to be interpreted: it finds the true "
             "continuation likelier than a broken one in {share} of {count} (95 % interval {low} to {high}).",
             **values,
         )
+    # i18n: {count} is as in "28 templates"
     return said(
-        # i18n: {count} is as in "28 templates"
         "The model cannot be taken to read {language}: it finds the true continuation likelier than a broken one in "
         "{share} of {count} (95 % interval {low} to {high}); its other results there are not interpretable.",
         **values,
@@ -137,8 +137,8 @@ def _no_evidence(result: Estimate, subject: Said, none: Said, number: Said) -> S
     assert result.detectable is not None, "the verdict rests on it"
     size = amount(Number(result.detectable), result.unit)
     if result.power in (None, USUAL_POWER):
+        # i18n: {none} is a clause "no evidence of ...", {size} a figure with its unit
         return said(
-            # i18n: {none} is a clause "no evidence of ...", {size} a figure with its unit
             "{subject}: {none}, and an effect of {size} would have been found in four of five such audits; measured: "
             "{number}.",
             subject=subject,
@@ -146,8 +146,8 @@ def _no_evidence(result: Estimate, subject: Said, none: Said, number: Said) -> S
             size=size,
             number=number,
         )
+    # i18n: {none} is a clause "no evidence of ...", {size} a figure with its unit, {power} a share
     return said(
-        # i18n: {none} is a clause "no evidence of ...", {size} a figure with its unit, {power} a share
         "{subject}: {none}, and an effect of {size} would have been found in {power} of such audits; measured: "
         "{number}.",
         subject=subject,

@@ -48,8 +48,8 @@ def too_few(n: int, forms: tuple[str, str]) -> Said | None:
     """Why `n` findings give no interval, or None where they do. `forms` says what they are, for one and for many."""
     if n >= FEWEST_FINDINGS:
         return None
+    # i18n: {so_many} is a clause as in "3 findings were judged in both communities"
     return said(
-        # i18n: {so_many} is a clause as in "3 findings were judged in both communities"
         "{so_many}; an interval that holds what it promises needs {least}",
         so_many=said_n(*forms, n),
         least=FEWEST_FINDINGS,

@@ -148,8 +148,8 @@ def _association(strata: Sequence[_Stratum], *, people: int, level: float) -> Es
         unit=UNIT,
         n_items=round(total / 2),
         n_clusters=n,
+        # i18n: {people} is as in "12 people"; {interval} is how the interval was computed
         method=said(
-            # i18n: {people} is as in "12 people"; {interval} is how the interval was computed
             "pairs within {people}; {interval}; test: strengths exchanged",
             people=so_many(people, "people"),
             interval=method,

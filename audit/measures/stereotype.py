@@ -308,8 +308,8 @@ def _who_supplies_it(by_language: Mapping[str, float]) -> tuple[str, ...]:
         named.append(language)
         sum_of += share
     return (
+        # i18n: n is how many languages are named; "it" is the effect
         said_n(
-            # i18n: n is how many languages are named; "it" is the effect
             "{languages} supplies {share} of it (shares of the sum of the languages' effects without their signs)",
             "{languages} supply {share} of it (shares of the sum of the languages' effects without their signs)",
             len(named),
