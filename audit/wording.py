@@ -27,7 +27,9 @@ from typing import Any, SupportsIndex
 
 from babel import Locale, UnknownLocaleError, dates, lists, numbers
 
-from audit.catalogues import SOURCE, Catalogue, placeholders
+from audit.catalogues import LANGUAGES as LANGUAGES
+from audit.catalogues import SOURCE as SOURCE
+from audit.catalogues import Catalogue, placeholders
 
 LONGEST = 10_000  # characters of a sentence that a file holds
 LABEL = "label"  # context of the names that suites give to axes, cultures and frameworks
