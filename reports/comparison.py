@@ -22,7 +22,6 @@ from reports.words import (
     everything,
     figure,
     interval,
-    listed,
     measure_name,
     number,
     p_value,
@@ -151,7 +150,7 @@ def _sentence(one: Difference, labels: Mapping[str, str]) -> str:
 
 def _where(one: Difference, labels: Mapping[str, str]) -> str:
     fields = [name for name in scope_fields(one.scope) if name != "suite"]
-    return listed(scope_word(one.scope, name, labels=labels) for name in fields) or everything()
+    return " · ".join(scope_word(one.scope, name, labels=labels) for name in fields) or everything()
 
 
 def _families(comparison: Comparison, labels: Mapping[str, str], *, confirmatory: bool) -> list[Block]:
@@ -182,14 +181,14 @@ def _table(family: str, group: Sequence[Difference], labels: Mapping[str, str]) 
             columns=(
                 Column(title=_("About"), width=2.6),
                 # i18n: headings of columns: the value in run A, in run B, and their difference
-                Column(title=_("A"), width=1.0, align="right"),
-                Column(title=_("B"), width=1.0, align="right"),
+                Column(title=_("A"), width=1.35, align="right"),
+                Column(title=_("B"), width=1.35, align="right"),
                 Column(title=_("B − A, {unit}", unit=unit) if unit else _("B − A"), width=1.5, align="right"),
-                Column(title=_("interval"), width=2.2, align="right"),
-                Column(title=_("Templates"), width=1.2, align="right"),
-                Column(title=_("p adjusted"), width=1.2, align="right"),
-                Column(title=_("Detectable"), width=1.3, align="right"),
-                Column(title=_("Verdict"), width=2.3),
+                Column(title=_("interval"), width=2.7, align="right"),
+                Column(title=_("Templates"), width=1.3, align="right"),
+                Column(title=_("p adjusted"), width=1.3, align="right"),
+                Column(title=_("Detectable"), width=1.4, align="right"),
+                Column(title=_("Verdict"), width=2.4),
             ),
             rows=rows,
         )
