@@ -214,7 +214,7 @@ class Setter:
             return self._sheet(block)
         if isinstance(block, Columns):
             return [self._columns(block), Spacer(1, 6)]
-        return [KeepTogether(self._all(block.blocks))]
+        return [KeepTogether(loose(self._all(block.blocks)))]  # a group within one would never fit
 
     def _all(self, blocks: Sequence[Block]) -> list[Any]:
         return [f for block in blocks for f in self._set(block)]
@@ -447,11 +447,14 @@ class Setter:
             ]
             widths = [self._width]
         else:
-            rows, widths = [[title, ""], *lines], [LABELS, self._width - LABELS]
+            # A cell over two columns is what stands in the left one.
+            head = ["", title] if self.turned else [title, ""]
+            rows, widths = [head, *lines], [LABELS, self._width - LABELS]
         style = [
             ("SPAN", (0, 0), (-1, 0)),
             ("LINEBEFORE", (0, 0), (0, -1), 1.6, ACCENT),
             ("LEFTPADDING", (0, 0), (0, -1), 9),
+            ("LEFTPADDING", (0, 0), (-1, 0), 9),
             *([("RIGHTPADDING", (0, 1), (0, -1), 6)] if len(widths) > 1 else []),
             ("TOPPADDING", (0, 0), (-1, -1), 1.5),
             ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5),

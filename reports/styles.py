@@ -69,10 +69,10 @@ def styles() -> dict[str, Style]:
 def mirrored(found: dict[str, Style]) -> dict[str, Style]:
     """The same for a document that runs from right to left, whatever language one of its texts is in.
 
-    Numbers in columns stay at the right, where their digits are compared.
+    Numbers in columns stay at the right, where their digits are compared, and commands at the left.
     """
     turned = {name: replace(one, align="right") for name, one in found.items()}
-    return {**turned, "page": replace(found["page"], align="left")}
+    return {**turned, **{name: replace(found[name], align="left") for name in ("page", "code")}}
 
 
 def _style(  # the sizes are points: of the letters, and from line to line

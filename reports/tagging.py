@@ -252,7 +252,10 @@ def problems(data: bytes) -> tuple[str, ...]:
         pikepdf.PdfError: it is no PDF that can be read.
     """
     with pikepdf.open(io.BytesIO(data)) as pdf:
-        found = [*pdf.check_pdf_syntax(), *_of_the_document(pdf), *_of_metadata(pdf), *_of_fonts(pdf)]
+        broken = pdf.check_pdf_syntax()
+        if broken:
+            return tuple(broken)
+        found = [*_of_the_document(pdf), *_of_metadata(pdf), *_of_fonts(pdf)]
         if "/StructTreeRoot" in pdf.Root:
             found += [*_of_elements(pdf), *_of_marks(pdf)]
     return tuple(found)

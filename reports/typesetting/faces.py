@@ -53,6 +53,8 @@ OWN = {
 }
 BOLDER = {"NotoNaskhArabic": "NotoSansArabic"}  # stands in where bold is wanted and the face has none
 LATIN_SCRIPTS = frozenset({"Latn", "Grek", "Cyrl"})
+IDEOGRAPHIC = frozenset({"NotoSansSC", "NotoSansTC", "NotoSansJP", "NotoSansKR"})
+FIGURES = frozenset("0123456789+-−.,%/[]()=<>")
 BOLD_WEIGHT = 700
 SHOWN = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2")  # signs, though of class Cf
 # Ascent and descent of what is written as a rule, where a face states those of its tallest stacks of marks.
@@ -139,7 +141,8 @@ def script_of(c: str) -> str:
 def choice(letter: str, language: str) -> str | None:
     """Key of the face that draws a letter with its marks in texts of `language`; None where no face has all of it."""
     own = OWN.get(language) or OWN.get(language.split("-")[0])
-    latin = script_of(letter[0]) in LATIN_SCRIPTS
+    # Figures among ideographs are those of the Latin face: of its weight where bold is wanted, and narrow.
+    latin = script_of(letter[0]) in LATIN_SCRIPTS or (own in IDEOGRAPHIC and letter[0] in FIGURES)
     order: Sequence[str] = FACES if own is None or latin else (own, *FACES)
     return next((key for key in order if face(key).draws(letter)), None)
 
