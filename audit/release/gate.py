@@ -26,7 +26,7 @@ from audit.comparison import compare
 from audit.comparison.records import Comparison
 from audit.comparison.records import Outcome as Side
 from audit.errors import RunError, UsageError
-from audit.findings import CIRCUITS, CULTURES, STEREOTYPES
+from audit.findings import CIRCUITS, CULTURES, STEREOTYPES, reason_of
 from audit.findings.gate import READING
 from audit.findings.words import MOST
 from audit.measures.capacity import beats_random_model
@@ -43,7 +43,7 @@ from audit.records import (
     Undefined,
     Verdict,
 )
-from audit.release.bounds import Decision, Outcome, decide
+from audit.release.bounds import Decision, Outcome, beyond_controls, decide
 from audit.release.policy import Policy, Rule, Waiver, speaks_of, values_of
 from audit.runs import RunFolder
 from audit.suites import language_name
@@ -312,7 +312,7 @@ def in_words(scope: Scope, labels: Mapping[str, str]) -> str:
 def _barred(finding: Finding) -> str:
     if finding.verdict is not Verdict.NOT_INTERPRETABLE or finding.measurement.measure in READING:
         return ""
-    return str(finding.sentence)
+    return str(reason_of(finding))
 
 
 # --- what each comes to --------------------------------------------------------------------------
@@ -358,8 +358,17 @@ class _Judge:
             resolution=rule.smallest_that_matters,
             details=place.details,
             binomial=rule.measure == "competence" and not rule.against_baseline,
+            further=self._past_controls(rule, result, place.details or {}),
         )
         return _decided(place, id_, result, decision)
+
+    def _past_controls(self, rule: Rule, result: Estimate, details: Mapping[str, float]) -> float:
+        """Distance beyond the bound that the check against control pairs needs; 0 where none is made."""
+        error, degrees = (details.get(name) for name in ("error_against_controls", "degrees_against_controls"))
+        if rule.against_baseline or rule.measure not in STEREOTYPES or error is None or degrees is None:
+            return 0.0
+        null, power = result.null or 0.0, self.policy.power_of(rule)
+        return beyond_controls(rule.bounds, null=null, error=error, degrees=degrees, power=power)
 
     def _withheld(self, rule: Rule, place: Place, cell: Cell) -> Cell:
         """Numbers that do not say what they seem to say."""

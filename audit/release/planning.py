@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 import sys
 import time
@@ -22,9 +23,10 @@ from typing import Any
 
 from audit import pipeline
 from audit.errors import RunError
+from audit.findings import STEREOTYPES
 from audit.measures.statistics import detectable_distance
-from audit.records import Estimate, Scope, Suite, Verdict
-from audit.release.bounds import degrees_of, error_of
+from audit.records import Estimate, Measurement, Scope, Suite, Verdict
+from audit.release.bounds import Bound, beyond_controls, degrees_of, error_of
 from audit.release.gate import in_words as place_in_words
 from audit.release.gate import languages_of
 from audit.release.policy import Policy, Rule, speaks_of
@@ -33,6 +35,7 @@ from audit.runs import RunFolder, whole_or_absent
 SPREADS = "spreads.json"  # packaged; made by: python -m audit.release.planning RUN FILE
 MOST_UNITS = 10_000  # more templates than anybody writes
 DIGITS = 4  # kept of a spread
+_FIGURES = ("error", "degrees", "noise_floor", "control_error", "control_degrees")
 SAMPLE = 16  # items a suite that are timed: fewer fill no batch, and would look slow
 _LOGGED = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d) (.*)")
 LONGEST_PAUSE = 600.0  # seconds between two lines of a log; a longer one is a night, not work
@@ -48,6 +51,10 @@ class Spread:
     error: float  # standard error of the estimate with so many
     degrees: float
     noise_floor: float
+    control_error: float = (
+        0.0  # what control pairs add to the error of the difference from them; 0 without such a check
+    )
+    control_degrees: float = 0.0  # degrees of freedom of that difference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +76,7 @@ class CellPlan:
     where: str
     n_clusters: int
     detectable: float  # distance beyond the bound that would FAIL with the asked power
-    needed: int | None  # independent units for `resolution`; None: more than anybody writes, or below the noise floor
+    needed: int | None  # independent units for `resolution`; None: no number that anybody writes is enough
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,6 +152,7 @@ def _cells(rule: Rule, known: Spreads) -> list[Spread]:
 
 def _rule(rule: Rule, cells: Sequence[Spread], *, policy: Policy, known: Spreads, tail: float) -> RulePlan:
     power, resolution = policy.power_of(rule), rule.smallest_that_matters
+    asked = _Asked(bounds=() if rule.against_baseline else rule.bounds, tail=tail, power=power)
     wanted = [one for one in cells if rule.languages != "read" or languages_of(one.scope) <= set(known.read)]
     unknown = ""
     if not wanted:
@@ -158,8 +166,8 @@ def _rule(rule: Rule, cells: Sequence[Spread], *, policy: Policy, known: Spreads
             CellPlan(
                 where=place_in_words(one.scope, known.labels),
                 n_clusters=one.n_clusters,
-                detectable=_detectable(one, one.n_clusters, tail=tail, power=power),
-                needed=_needed(one, resolution, tail=tail, power=power),
+                detectable=_detectable(one, one.n_clusters, asked),
+                needed=_needed(one, resolution, asked),
             )
             for one in wanted
         ),
@@ -167,22 +175,36 @@ def _rule(rule: Rule, cells: Sequence[Spread], *, policy: Policy, known: Spreads
     )
 
 
-def _detectable(one: Spread, n: int, *, tail: float, power: float) -> float:
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What decides how much a rule can tell, besides how templates scatter."""
+
+    bounds: tuple[Bound, ...]  # that the controls' check looks at
+    tail: float
+    power: float
+
+
+def _detectable(one: Spread, n: int, asked: _Asked) -> float:
     """With n independent units: the error shrinks as their root, degrees of freedom grow with them."""
     error, degrees = one.error * (one.n_clusters / n) ** 0.5, max(one.degrees * n / one.n_clusters, 1.0)
-    return max(detectable_distance(error, degrees, alpha=2 * tail, power=power), one.noise_floor)
+    reach = detectable_distance(error, degrees, alpha=2 * asked.tail, power=asked.power)
+    if one.control_degrees:
+        against = math.hypot(error, one.control_error)
+        further = beyond_controls(asked.bounds, null=0.0, error=against, degrees=one.control_degrees, power=asked.power)
+        reach = max(reach, further)
+    return max(reach, one.noise_floor)
 
 
-def _needed(one: Spread, resolution: float, *, tail: float, power: float) -> int | None:
-    """The fewest independent units that tell `resolution`: never fewer than two."""
+def _needed(one: Spread, resolution: float, asked: _Asked) -> int | None:
+    """The fewest independent units that tell `resolution`, never fewer than two; the controls stay as they are."""
     low, high = 1, 2
-    while _detectable(one, high, tail=tail, power=power) > resolution:
+    while _detectable(one, high, asked) > resolution:
         low, high = high, 2 * high
         if high > MOST_UNITS:
             return None
     while high - low > 1:
         middle = (low + high) // 2
-        if _detectable(one, middle, tail=tail, power=power) > resolution:
+        if _detectable(one, middle, asked) > resolution:
             low = middle
         else:
             high = middle
@@ -211,6 +233,7 @@ def spreads_of(run: RunFolder) -> Spreads:
                     error=error_of(result, details),
                     degrees=degrees_of(result, details),
                     noise_floor=details.get("noise_floor", 0.0),
+                    **_of_controls(one.measurement),
                 )
             )
     reading = [one for one in found if one.measurement.measure == "competence"]
@@ -223,6 +246,18 @@ def spreads_of(run: RunFolder) -> Spreads:
         cells=tuple(cells),
         seconds=_seconds(run.path / "run.log"),
     )
+
+
+def _of_controls(measurement: Measurement) -> dict[str, float]:
+    """Error squared of the difference from the controls is that of the effect and that of the controls, summed."""
+    details = measurement.details
+    error, own = details.get("error_against_controls"), details.get("standard_error")
+    if measurement.measure not in STEREOTYPES or error is None or own is None:
+        return {}
+    return {
+        "control_error": max(error**2 - own**2, 0.0) ** 0.5,
+        "control_degrees": details["degrees_against_controls"],
+    }
 
 
 def packaged_spreads() -> Spreads:
@@ -239,7 +274,7 @@ def write_spreads(path: Path, spreads: Spreads) -> None:
 
     cells = [
         [one.measure, {k: v for k, v in vars(one.scope).items() if v}, one.n_clusters]
-        + [rounded(value) for value in (one.error, one.degrees, one.noise_floor)]
+        + [rounded(getattr(one, name)) for name in _FIGURES]
         for one in spreads.cells
     ]
     content = {**vars(spreads), "seconds": {k: round(v) for k, v in spreads.seconds.items()}}
@@ -252,8 +287,8 @@ def write_spreads(path: Path, spreads: Spreads) -> None:
 
 def _from_content(content: Mapping[str, Any]) -> Spreads:
     cells = tuple(
-        Spread(measure=measure, scope=Scope(**scope), n_clusters=n, error=error, degrees=degrees, noise_floor=floor)
-        for measure, scope, n, error, degrees, floor in content["cells"]
+        Spread(measure=measure, scope=Scope(**scope), n_clusters=n, **dict(zip(_FIGURES, figures, strict=True)))
+        for measure, scope, n, *figures in content["cells"]
     )
     return Spreads(**{**content, "read": tuple(content["read"]), "cells": cells})
 

@@ -31,9 +31,9 @@ class AuditCallback(TrainerCallback):
         trainer = Trainer(..., processing_class=tokenizer, callbacks=[audit.AuditCallback(small, policy, every=500)])
 
     The model is written to a temporary folder with its tokenizer and audited from there, so a second copy of it is in
-    memory meanwhile. Each decision is kept in `results`, and in the trainer's log history as numbers: `audit_exit_code`
-    (0 PASS, 1 FAIL, 2 INSUFFICIENT EVIDENCE, 3 CONTESTED) and how many cells came to each outcome. A small request shows large effects only: what it cannot tell
-    is INSUFFICIENT EVIDENCE and stops nothing.
+    memory meanwhile. Each decision is kept in `results`, and in the trainer's log history as numbers:
+    `audit_exit_code` (0 PASS, 1 FAIL, 2 INSUFFICIENT EVIDENCE, 3 CONTESTED) and how many cells came to each outcome. A
+    small request shows large effects only: what it cannot tell is INSUFFICIENT EVIDENCE and stops nothing.
     """
 
     def __init__(
