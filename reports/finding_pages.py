@@ -10,20 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.findings import CIRCUITS
+from audit.findings.words import Words
 from audit.measures.feature_tables import LATENTS
 from audit.records import WHOLE, Estimate, Finding, Verdict, node_name
 from audit.wording import N_, _, ngettext, spoken
-from reports.background import VERDICT_MEANING
 from reports.behind import amount_of, independent, quotes, test_of
-from reports.blocks import Block, Bullets, Column, Dot, Facts, Heading, Plot, Sheet, Table, Text
+from reports.blocks import Block, Bullets, Column, Dot, Facts, Group, Heading, Plot, Quote, Sheet, Table, Text
 from reports.case import STRENGTH, Case, surest_first, title_of
 from reports.contests import contests_on_page
 from reports.estimates import IN_ERRORS, SIZE_WITHIN_A_LANGUAGE, in_standard_errors
 from reports.items import Effects, Wordings
 from reports.people import Told
-from reports.people_words import on_page
+from reports.people_words import differs_and_exists, on_page
 from reports.typesetting.breaks import graphemes
-from reports.undecided import undecided
+from reports.undecided import undecided, why
 from reports.words import (
     amount,
     everything,
@@ -42,12 +42,18 @@ from reports.words import (
 
 PAGES = N_("Findings, one page each")
 MOST_PAGES = 200
-MOST_SIBLINGS = 8  # of the family, drawn beside a finding
-MOST_CAVEATS = 4
-MOST_CAVEAT = 240  # characters
+MOST_SIBLINGS, MOST_CAVEATS = 8, 4  # drawn and told beside a finding
+SIBLINGS_IF_JUDGED, CAVEATS_IF_JUDGED = 4, 3  # so that there is room for what people say
+LONGEST_CAVEAT = 240  # characters
 MOST_PROMPTS = 2
 MOST_PROMPT = 400  # characters of one line
 MOST_PARTS = 6  # nodes of a circuit, latents
+MEANING = {  # in one line; the section on how to read has it in full
+    # i18n: this and the next: what a verdict means, after its name and a colon
+    Verdict.EVIDENCE: N_("more than chance, noise and the number of questions asked explain, on these items."),
+    Verdict.NO_EVIDENCE: N_("an effect that matters would have been found in four of five such audits."),
+    Verdict.NOT_INTERPRETABLE: N_("the model or the suite fails here, so that the number means nothing. No comfort."),
+}
 OF_CIRCUITS = ("stereotype_effect", *CIRCUITS, "circuit_controls")
 OF_LATENTS = ("context_activation", "latent_effect", "framework_conflict", "underrepresentation")
 
@@ -93,20 +99,31 @@ class Pages:
         return frozenset(f.id for f in self.own)
 
 
+@dataclass(frozen=True)
+class _Read:
+    """What is read once for all pages: single items, their wordings, and where their texts come from."""
+
+    effects: Effects
+    wordings: Wordings
+    words: Words
+
+    @classmethod
+    def of(cls, case: Case) -> _Read:
+        effects = Effects.of(case.evidence)
+        return cls(effects, Wordings.of(case.evidence), Words.of(effects.view, effects.gate))
+
+
 def finding_pages(pages: Pages) -> tuple[Block, ...]:
     """The rule and the list of the pages, the pages, and the findings that share one with their reasons."""
     case = pages.case
-    effects = Effects.of(case.evidence) if pages.own or pages.others else None
-    wordings = Wordings.of(case.evidence)
+    if not pages.own and not pages.others:
+        return _list(pages)
+    read = _Read.of(case)
     families: dict[str, list[Finding]] = {}
     for finding in case.findings:
         families.setdefault(finding.family, []).append(finding)
-    sheets = [
-        _sheet(pages, finding, families[finding.family], effects=effects, wordings=wordings)
-        for finding in pages.own
-        if effects is not None
-    ]
-    return (*_list(pages), *sheets, *(undecided(case, pages.others, effects) if effects is not None else ()))
+    sheets = [_sheet(pages, finding, families[finding.family], read) for finding in pages.own]
+    return (*_list(pages), *sheets, *undecided(case, pages.others, read.words))
 
 
 # --- the list --------------------------------------------------------------------------------
@@ -157,30 +174,44 @@ def _listed_title(case: Case, finding: Finding) -> str:
 # --- one page --------------------------------------------------------------------------------
 
 
-def _sheet(pages: Pages, finding: Finding, family: Sequence[Finding], *, effects: Effects, wordings: Wordings) -> Sheet:
+def _sheet(pages: Pages, finding: Finding, family: Sequence[Finding], read: _Read) -> Sheet:
     case, told = pages.case, pages.told
+    people = on_page(told, finding) if told is not None else ()
+    siblings, caveats = (SIBLINGS_IF_JUDGED, CAVEATS_IF_JUDGED) if people else (MOST_SIBLINGS, MOST_CAVEATS)
+    meaning = _meaning(case, finding, read.words)
+    verdict = named(started(verdict_name(finding.verdict)), meaning)
     blocks: list[Block] = [
         Heading(text=title_of(case, finding), level=2),
         Text(text=case.spelled_out(spoken(finding.sentence)), style="lead"),
-        Bullets(items=(named(started(verdict_name(finding.verdict)), _meaning(finding)),), marks=(finding.verdict,)),
+        Bullets(items=(verdict,), marks=(finding.verdict,)),
         Facts(rows=(*_facts(case, finding), *_contests(told, finding))),
-        *_caveats(case, finding),
+        *_caveats(case, finding, most=caveats),
     ]
-    spare: list[Block] = [*_plot(case, finding, family)]
-    if told is not None:
-        spare += on_page(told, finding)
-    inside = _inside(case, finding)
-    shown = quotes(case, finding, effects=effects, wordings=wordings, most=MOST_PROMPTS) if pages.with_items else ()
-    prompts = [dataclasses.replace(q, lines=tuple((name, _cut(words)) for name, words in q.lines)) for q in shown]
-    for quote in prompts[:1]:
-        spare.append(quote)
-    spare += inside
-    spare += prompts[1:]
-    return Sheet(blocks=tuple(blocks), spare=tuple(spare), cut=_cut_texts(len(spare), finding))
+    shown = quotes(case, finding, effects=read.effects, wordings=read.wordings, most=MOST_PROMPTS)
+    prompts = [
+        dataclasses.replace(q, lines=tuple((name, _cut(line)) for name, line in q.lines))
+        for q in shown
+        if pages.with_items
+    ]
+    spare = (
+        *_plot(case, finding, family, siblings=siblings),
+        *people,
+        *prompts[:1],
+        *_inside(case, finding),
+        *(Text(text=text, style="small") for text in (differs_and_exists(told, finding.id) if told else ())),
+        *prompts[1:],
+    )
+    return Sheet(blocks=tuple(blocks), spare=spare, cut=_cut_texts(len(spare), finding))
 
 
-def _meaning(finding: Finding) -> str:
-    return _(VERDICT_MEANING[finding.verdict])
+def _shortened(quote: Quote) -> Quote:
+    return dataclasses.replace(quote, lines=tuple((name, _cut(words)) for name, words in quote.lines))
+
+
+def _meaning(case: Case, finding: Finding, words: Words) -> str:
+    if finding.verdict is Verdict.INSUFFICIENT:
+        return _("{why}. That is neither good nor bad news.", why=case.spelled_out(why(finding, words)))
+    return _(MEANING[finding.verdict])
 
 
 def _facts(case: Case, finding: Finding) -> tuple[tuple[str, str], ...]:
@@ -233,11 +264,11 @@ def _contests(told: Told | None, finding: Finding) -> tuple[tuple[str, str], ...
     return ((_("Contests"), "\n".join(lines)),) if lines else ()
 
 
-def _caveats(case: Case, finding: Finding) -> tuple[Block, ...]:
-    told = [started(_cut(case.spelled_out(spoken(caveat)), most=MOST_CAVEAT)) for caveat in finding.caveats]
+def _caveats(case: Case, finding: Finding, *, most: int) -> tuple[Block, ...]:
+    told = [started(_cut(case.spelled_out(spoken(caveat)), most=LONGEST_CAVEAT)) for caveat in finding.caveats]
     if not told:
         return ()
-    left = len(told) - MOST_CAVEATS
+    left = len(told) - most
     more = (
         [ngettext("{n} more caveat is in findings.json.", "{n} more caveats are in findings.json.", left)]
         if left > 0
@@ -245,7 +276,7 @@ def _caveats(case: Case, finding: Finding) -> tuple[Block, ...]:
     )
     return (
         Heading(text=_("Before leaning on this"), level=3),
-        Bullets(items=(*told[:MOST_CAVEATS], *more)),
+        Bullets(items=(*told[:most], *more)),
     )
 
 
@@ -272,13 +303,13 @@ def _cut_texts(n: int, finding: Finding) -> tuple[str, ...]:
 # --- its chart -------------------------------------------------------------------------------
 
 
-def _plot(case: Case, finding: Finding, family: Sequence[Finding]) -> tuple[Plot, ...]:
+def _plot(case: Case, finding: Finding, family: Sequence[Finding], *, siblings: int) -> tuple[Plot, ...]:
     """The estimate among those of its family that have a number in its unit: they are drawn lighter."""
     result = finding.measurement.result
     if not isinstance(result, Estimate):
         return ()
     numbered = [(f, f.measurement.result) for f in family if isinstance(f.measurement.result, Estimate)]
-    near = {f.id for f in _nearest(finding, [f for f, e in numbered if e.unit == result.unit])}
+    near = {f.id for f in _nearest(finding, [f for f, e in numbered if e.unit == result.unit])[:siblings]}
     drawn = [(f, e) for f, e in numbered if f.id in near or f.id == finding.id]
     in_errors = result.unit in SIZE_WITHIN_A_LANGUAGE and len(drawn) > 1
     several = len({f.measurement.scope.suite for f, _estimate in drawn}) > 1
@@ -323,7 +354,7 @@ def _nearest(finding: Finding, family: Sequence[Finding]) -> list[Finding]:
         assert isinstance(estimate, Estimate)
         return (-shared, abs(estimate.value - result.value), other.id)
 
-    return sorted((f for f in family if f.id != finding.id), key=apart)[:MOST_SIBLINGS]
+    return sorted((f for f in family if f.id != finding.id), key=apart)
 
 
 def _alt(others: int, result: Estimate, *, in_errors: bool, banded: bool) -> str:
@@ -348,7 +379,9 @@ def _alt(others: int, result: Estimate, *, in_errors: bool, banded: bool) -> str
 
 def _inside(case: Case, finding: Finding) -> tuple[Block, ...]:
     rows = [*_nodes(case, finding), *_latents(case, finding)]
-    return (Heading(text=_("Inside the model"), level=3), Facts(rows=tuple(rows))) if rows else ()
+    if not rows:
+        return ()
+    return (Group(blocks=(Heading(text=_("Inside the model"), level=3), Facts(rows=tuple(rows)))),)
 
 
 def _nodes(case: Case, finding: Finding) -> list[tuple[str, str]]:

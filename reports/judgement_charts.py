@@ -67,8 +67,19 @@ class Interval:
     high: float
 
 
+def answered(rows: Sequence[Bars], width: float) -> Any:
+    """`distributions` below the key to their colours."""
+    import altair as alt
+
+    return styled(alt.vconcat(_key(width), _distributions(rows, width), spacing=4))
+
+
 def distributions(rows: Sequence[Bars], width: float) -> Any:
     """Two bars for each community, of judgements and of severity; each bar is all its people."""
+    return styled(_distributions(rows, width))
+
+
+def _distributions(rows: Sequence[Bars], width: float) -> Any:
     import altair as alt
 
     wide = (width - LABEL - GAP - 8) / 2
@@ -81,7 +92,7 @@ def distributions(rows: Sequence[Bars], width: float) -> Any:
     drawn = alt.layer(
         *_rectangles(data, width - 8, tall), _texts(names, width - 8, tall, align="right", color=alt.value(INK))
     )
-    return styled(drawn.properties(width=width - 8, height=tall))
+    return drawn.properties(width=width - 8, height=tall)
 
 
 def _beside(row: Bars) -> str:
@@ -92,6 +103,10 @@ def _beside(row: Bars) -> str:
 
 def key(width: float) -> Any:
     """What the colours of `distributions` stand for; the same places as the bars."""
+    return styled(_key(width))
+
+
+def _key(width: float) -> Any:
     import altair as alt
 
     wide = (width - LABEL - GAP - 8) / 2
@@ -115,7 +130,7 @@ def key(width: float) -> Any:
         _texts(plain, width - 8, 26, align="left", color=alt.value(INK)),
         _texts(bold, width - 8, 26, align="left", color=alt.value(INK), weight="bold"),
     ]
-    return styled(alt.layer(*layers).properties(width=width - 8, height=26))
+    return alt.layer(*layers).properties(width=width - 8, height=26)
 
 
 def _pieces(

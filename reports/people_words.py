@@ -53,7 +53,7 @@ class Room:
     characters: int
 
 
-FULL, PAGE = Room(people=12, characters=900), Room(people=2, characters=180)
+FULL, PAGE = Room(people=12, characters=900), Room(people=1, characters=160)
 
 
 def finding_by_finding(told: Told, pages: Collection[str]) -> tuple[Block, ...]:
@@ -86,15 +86,15 @@ def on_page(told: Told, finding: Finding) -> tuple[Block, ...]:
     if not len(rows):
         return ()
     bars = tuple(_bars(told, row) for row in rows.to_dict("records"))
-    drawn = functools.partial(judgement_charts.distributions, bars[:MOST_BARS])
-    blocks: list[Block] = [
+    drawn = functools.partial(judgement_charts.answered, bars[:MOST_BARS])
+    pictured: tuple[Block, ...] = (
         Heading(text=_(TITLE), level=3),
-        Picture(draw=judgement_charts.key, alt=_("What the colours stand for; numbers in the bars are people.")),
         Picture(draw=drawn, alt=_bars_alt(bars[:MOST_BARS]), data=bar_counts(bars)),
-        *(Text(text=text, style="small") for text in (*_more_bars(bars), *_beside_bars(told, finding.id))),
-    ]
-    sides = [(quote,) for quote in _told_words(told, finding.id, room=PAGE)]
-    return (Group(blocks=tuple(blocks)), *((Columns(columns=tuple(sides)),) if len(sides) > 1 else sum(sides, ())))
+        *(Text(text=text, style="small") for text in _more_bars(bars)),
+    )
+    quotes = _told_words(told, finding.id, room=PAGE)
+    beside = (Columns(columns=tuple((quote,) for quote in quotes)),) if len(quotes) > 1 else tuple(quotes)
+    return (Group(blocks=pictured), *beside)
 
 
 def _more_bars(bars: Sequence[Bars]) -> list[str]:
@@ -106,7 +106,7 @@ def _more_bars(bars: Sequence[Bars]) -> list[str]:
     )
 
 
-def _beside_bars(told: Told, id_: str) -> list[str]:
+def differs_and_exists(told: Told, id_: str) -> list[str]:
     """Who judges the finding otherwise than the others, and where people say that it exists."""
     texts = _differs_text(told, next((r for r in told.minorities if r.finding == id_), None))
     where = told.prevalence.get(id_, ())

@@ -13,24 +13,22 @@ from audit.records import Finding, Undefined, Verdict
 from audit.wording import N_, _, spoken
 from reports.blocks import Block, Heading, Text
 from reports.case import Case, grouped_by_measure
-from reports.items import Effects
 from reports.summary import barred_reason
 from reports.words import count, everything, in_series, measure_name, started, verdict_name
 
 OTHERS = N_("Findings that say neither yes nor no")
 
 
-def undecided(case: Case, findings: Sequence[Finding], effects: Effects) -> tuple[Block, ...]:
+def undecided(case: Case, findings: Sequence[Finding], words: Words) -> tuple[Block, ...]:
     """What says neither yes nor no, grouped by measure and reason.
 
     Args:
         case: of the report.
         findings: fixed before the run, and without a page of their own.
-        effects: for the rules of verdicts that look at items.
+        words: of the run, for the rules of verdicts that look at its texts.
     """
     if not findings:
         return ()
-    words = Words.of(effects.view, effects.gate)
     blocks: list[Block] = [
         Heading(text=_(OTHERS), level=1, new_page=True),
         Text(
@@ -59,11 +57,11 @@ def _named(case: Case, finding: Finding) -> str:
 def _by_reason(case: Case, group: Iterable[Finding], words: Words) -> dict[str, list[Finding]]:
     found: dict[str, list[Finding]] = {}
     for finding in group:
-        found.setdefault(case.spelled_out(_why(finding, words)), []).append(finding)
+        found.setdefault(case.spelled_out(why(finding, words)), []).append(finding)
     return found
 
 
-def _why(finding: Finding, words: Words) -> str:
+def why(finding: Finding, words: Words) -> str:
     """Why a finding says neither yes nor no, by the rules that gave it its verdict."""
     if finding.verdict is Verdict.NOT_INTERPRETABLE:
         return spoken(anywhere(barred_reason(finding)))
