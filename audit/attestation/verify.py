@@ -32,6 +32,10 @@ ASK = "ask the signer for the public file by another way than this file came, an
 RUN_ID = re.compile(r"[0-9a-f]{12}")
 
 
+# How a file was recorded -> its digests by name: "gathered" (evidence.json), "sealed" (run.json), "signed".
+Records = Mapping[str, Mapping[str, Any]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Run:
     """What was read of a run folder so far."""
@@ -39,7 +43,7 @@ class _Run:
     path: Path
     keys: Sequence[PublicKey]
     attested: Attested | None
-    sealed: Mapping[str, Any] | None  # run.json
+    records: Records
     manifest: Manifest | None
 
 
@@ -86,13 +90,20 @@ def verify_run(
 def _checked(path: Path, *, keys: Sequence[PublicKey], desk: str) -> Iterator[Check]:
     attested, check = _attestation(path, keys=keys)
     yield check
+    records: dict[str, Mapping[str, Any]] = {"signed": attested.subjects} if attested is not None else {}
     sealed, check = _run_json(path, attested)
     yield check
-    manifest, checks = _evidence(path, attested, sealed)
-    yield from checks
-    run = _Run(path=path, keys=keys, attested=attested, sealed=sealed, manifest=manifest)
+    if sealed is not None:
+        records["sealed"] = sealed["sha256"]
+    yield (check := _file("evidence.json", path, records))
+    manifest = None
+    if check.state is not State.DIFFERS:
+        gathered, manifest, check = _evidence(path, sealed)
+        yield check
+        records["gathered"] = gathered
+    run = _Run(path=path, keys=keys, attested=attested, records=records, manifest=manifest)
     for name in (*EVIDENCE_FILES, "findings.json", "report.pdf"):
-        yield _file(name, run.path, run.attested, run.sealed)
+        yield _file(name, path, records)
     yield from _statement(run)
     yield from _copies(run)
     yield from _suites(run)
@@ -157,64 +168,43 @@ def _run_json(path: Path, attested: Attested | None) -> tuple[Mapping[str, Any] 
     return sealed, ok(name, f"names {len(recorded)} files{', as signed' if attested else ''}")
 
 
-def _evidence(
-    path: Path, attested: Attested | None, sealed: Mapping[str, Any] | None
-) -> tuple[Manifest | None, list[Check]]:
+def _evidence(path: Path, sealed: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], Manifest | None, Check]:
+    """The digests of the tables, and what the run rests on."""
     name = "evidence.json"
-    check = _file(name, path, attested, sealed)
-    if check.state is State.DIFFERS:
-        return None, [check]
     try:
         content = files.parsed(files.content(path / name, most=MOST_JSON))
     except UnreadableError as error:
-        return None, [differs(name, str(error), RESTORE)]
+        return {}, None, differs(name, str(error), RESTORE)
     digest, recorded = content.pop("digest", None), content.get("sha256")
-    if digest != hashlib.sha256(canonical(content)).hexdigest():
-        return None, [differs(name, "its digest does not fit what it says", RESTORE)]
-    for table in EVIDENCE_FILES:
-        if not isinstance(recorded, dict) or recorded.get(table) != _digest_or_none(path / table):
-            return None, [check, differs(name, f"{table} is not the table that was gathered", RESTORE)]
+    if digest != hashlib.sha256(canonical(content)).hexdigest() or not isinstance(recorded, dict):
+        return {}, None, differs(name, "its digest does not fit what it says", RESTORE)
     try:
         manifest = manifest_from_dict(content.get("manifest") or {})
     except RunError as error:
         way_out = "verify it with the version that gathered it"
-        return None, [check, Check(what="run id", state=State.NOT_COMPARED, fact=str(error), way_out=way_out)]
+        return recorded, None, Check(what="run id", state=State.NOT_COMPARED, fact=str(error), way_out=way_out)
     if run_id_of(manifest) != manifest.run_id or (sealed is not None and sealed.get("run_id") != manifest.run_id):
-        return None, [
-            check,
-            differs("run id", f"{manifest.run_id!r} does not follow from what the run rests on", RESTORE),
-        ]
-    return manifest, [check, ok("run id", f"{manifest.run_id} follows from model, suites, settings and versions")]
+        fact = f"{manifest.run_id!r} does not follow from what the run rests on"
+        return recorded, manifest, differs("run id", fact, RESTORE)
+    return recorded, manifest, ok("run id", f"{manifest.run_id} follows from model, suites, settings and versions")
 
 
-def _digest_or_none(path: Path) -> str | None:
-    try:
-        return files.digest(path)
-    except UnreadableError:
-        return None
-
-
-def _file(name: str, path: Path, attested: Attested | None, sealed: Mapping[str, Any] | None) -> Check:
+def _file(name: str, path: Path, records: Records) -> Check:
     """One file against every digest that names it."""
     try:
         found = files.digest(path / name)
     except UnreadableError as error:
         return differs(name, str(error), RESTORE)
-    named = {
-        "sealed": sealed["sha256"].get(name) if sealed is not None else None,
-        "signed": attested.subjects.get(name) if attested is not None else None,
-    }
+    named = {how: record[name] for how, record in records.items() if name in record}
     for how, digest in named.items():
-        if digest is not None and digest != found:
-            return differs(
-                name, f"is not the file that was {how}: sha256 {found[:12]}…, not {str(digest)[:12]}…", RESTORE
-            )
-    if attested is not None and named["signed"] is None:
+        if digest != found:
+            fact = f"is not the file that was {how}: sha256 {found[:12]}…, not {str(digest)[:12]}…"
+            return differs(name, fact, RESTORE)
+    if "signed" in records and "signed" not in named:
         return differs(name, "is not among what was signed", "remove it, or sign the run again")
-    by = [how for how, digest in named.items() if digest is not None]
-    if not by:
+    if not named:
         return not_checked(name, "nothing readable names its digest")
-    return ok(name, f"sha256 {found[:12]}…, as {' and '.join(by)}")
+    return ok(name, f"sha256 {found[:12]}…, as {' and '.join(named)}")
 
 
 # --- what they say ---------------------------------------------------------------------------
@@ -240,7 +230,7 @@ def _statement(run: _Run) -> Iterator[Check]:
 
 def _copies(run: _Run) -> Iterator[Check]:
     for name in statement.copies(run.path):
-        check = _file(name, run.path, run.attested, None)
+        check = _file(name, run.path, run.records)
         if check.state is State.DIFFERS:
             yield check
         elif name.endswith(".pdf"):
