@@ -9,11 +9,13 @@ from typing import Any
 import pandas as pd
 
 from audit.findings import to_json
-from audit.records import Evidence, Finding, as_dict
+from audit.records import Evidence, Finding, Judgements, as_dict
 from audit.runs import TABLES, ordered
 
 
-def manifest_of(evidence: Evidence, findings: Sequence[Finding]) -> Mapping[str, Any]:
+def manifest_of(
+    evidence: Evidence, findings: Sequence[Finding], judgements: Judgements | None = None
+) -> Mapping[str, Any]:
     """Run, model, suites, settings and versions, the ids of the findings, and digests of findings and evidence.
 
     Whoever has the run folder can make it again from there and compare; `findings_sha256` is that of its
@@ -22,6 +24,7 @@ def manifest_of(evidence: Evidence, findings: Sequence[Finding]) -> Mapping[str,
     Args:
         evidence: of the run.
         findings: of the run as they were weighed, all of them, in their order.
+        judgements: that the report tells; the manifest names the end of the desk's log as it was then.
     """
     manifest = evidence.manifest
     return {
@@ -37,6 +40,7 @@ def manifest_of(evidence: Evidence, findings: Sequence[Finding]) -> Mapping[str,
         "versions": dict(manifest.versions),
         "findings": [finding.id for finding in findings],
         "findings_sha256": hashlib.sha256(to_json(tuple(findings)).encode()).hexdigest(),
+        "judgements": {"event": judgements.as_of, "head": judgements.head} if judgements is not None else None,
         "evidence_sha256": {name: digest_of(getattr(evidence, name), name) for name in TABLES},
     }
 

@@ -74,7 +74,7 @@ def report(
         # i18n: at the head of every page
         running=_("{model} · run {run}", model=model.name, run=evidence.manifest.run_id),
         language=language(),
-        manifest=manifest_of(evidence, findings),
+        manifest=manifest_of(evidence, findings, judgements),
         front=(*front(case, signed_by=signed_by), *front_of_people(told), *_left_out(without)),
         blocks=(
             *summary(case),
