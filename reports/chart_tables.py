@@ -34,6 +34,7 @@ def curve_points(points: pd.DataFrame) -> Table:
     """Of `curves`."""
     columns = (
         Column(title=_("Language"), width=2),
+        # i18n: heading of "necessity" and "sufficiency", the two ways to judge a circuit
         Column(title=_("Part"), width=2),
         Column(title=_("Nodes"), width=1, align="right"),
         Column(title=_("Share of the effect"), width=1.5, align="right"),
@@ -75,6 +76,7 @@ def layer_readings(lines: pd.DataFrame) -> Table:
     """Of `readings`: the lowest, the median and the highest language at each layer."""
     columns = (
         Column(title=_("Reading"), width=3),
+        # i18n: heading of the names of a chart's lines
         Column(title=_("Line"), width=2),
         Column(title=_("Layer"), width=1, align="right"),
         Column(title=_("Lowest language"), width=1.5, align="right"),
@@ -107,6 +109,7 @@ def cell_values(panels: Mapping[str, pd.DataFrame]) -> Table:
         for name in dict.fromkeys(cells["row"]):
             values = (shown.get((name, column)) or NO_NUMBER for column in columns)
             rows.append((str(name), *([title.replace("\n", " ")] if len(panels) > 1 else []), *values))
+    # i18n: heading of the titles of small maps of cells
     more = (Column(title=_("Map"), width=2),) if len(panels) > 1 else ()
     heads = (Column(title=column, width=1, align="right") for column in columns)
     return Table(columns=(Column(title=_("Row"), width=2), *more, *heads), rows=tuple(rows))

@@ -108,6 +108,7 @@ class _Page:
 
     def __init__(self, document: Document) -> None:
         self.document = document
+        self.direction = direction(document.language)
         self.n_headings = self.n_tables = self.n_figures = 0
         self.place = ""  # text of the nearest heading above
         self.levels: list[int] = []  # of the headings that are open, as the document has them
@@ -320,11 +321,8 @@ class _Page:
         if isinstance(value, Verdict):
             return element(tag, _verdict(value), scope=scope)
         # A number keeps its sign before it also where the page runs from right to left.
-        text = element("span", value, dir="auto") if align == "right" and self._is_rtl() else value
+        text = element("span", value, dir="auto") if align == "right" and self.direction == "rtl" else value
         return element(tag, text, scope=scope, class_=_aligned(align))
-
-    def _is_rtl(self) -> bool:
-        return direction(self.document.language) == "rtl"
 
     def _plot(self, block: Plot) -> Markup:
         caption = f"{block.alt} {null_text(block)}"
@@ -346,7 +344,11 @@ class _Page:
             summary = _("Numbers of figure {n}", n=self.n_figures)
             rows = self._rows(data, summary, id_=f"{name}-numbers")
             numbers = (element("details", element("summary", summary), rows),)
-        words = (element("span", title, class_="n"), Markup(" "), element("bdi", caption))
+        words = (
+            element("span", title, class_="n"),
+            Markup(" "),
+            element("span", caption, dir=self.direction, class_="told"),
+        )
         told = element("figcaption", *words, id=caption_id)
         wide = max(_width(one) for one in drawn) > NARROW
         shown_in = _scrolling(picture, named_by=caption_id) if wide else picture

@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from importlib import resources
 from pathlib import Path
 from typing import get_args
 
@@ -24,6 +25,8 @@ import report_sample as sample
 from audit.records import Verdict
 from reports import blocks, build_html, circuits, content, html, judgement_charts, svg
 from reports.blocks import Block, Columns, Document, Group, Heading, Picture, Sheet, Table, Text
+from reports.charts import COLOURS
+from reports.styles import GROUNDS
 from reports.typesetting.bidi import CONTROLS
 
 COMMAND = "plural-audit run --model imaginary-270m --languages en,sw"
@@ -150,7 +153,7 @@ def test_words_are_never_more_than_words(text):
     assert Counter(one.tag for one in page.of()) == Counter(one.tag for one in harmless.of())
     kinds = [{one.tag for one in tree.all()} for tree in (page, harmless)]
     assert kinds[0] == kinds[1]
-    bodies = [one.text() for tag in ("h2", "p", "code", "li", "dt", "dd", "th", "td", "bdi") for one in page.of(tag)]
+    bodies = [one.text() for tag in ("h2", "p", "code", "li", "dt", "dd", "th", "td", "span") for one in page.of(tag)]
     assert sum(text in one for one in bodies) >= 15
     assert not {name for one in page.all() for name in one.attributes if name.startswith("on")}
 
@@ -266,6 +269,14 @@ def test_a_verdict_is_never_a_sign_alone(page):
         assert one.text().strip()
 
 
+def test_signs_and_grounds_of_a_light_page_have_the_colours_of_charts_and_paper():
+    style = resources.files("reports").joinpath("html_style.css").read_text(encoding="utf-8")
+    for verdict, colour in COLOURS.items():
+        assert f"--{verdict.name.lower().replace('_', '-')}: {colour.lower()};" in style
+    for strength, ground in enumerate(GROUNDS[1:], start=1):
+        assert f"--strength-{strength}: {ground.lower()};" in style
+
+
 def test_a_number_keeps_its_sign_before_it_on_a_page_from_right_to_left():
     page = read(html.render(html_sample.document("ar", hostile=())))
     cell = next(one for one in page.of("td") if one.text() == "−0.12")
@@ -284,6 +295,14 @@ def test_a_figure_has_a_name_a_caption_and_its_numbers(page):
         assert chart.attributes["aria-labelledby"] == caption.attributes["id"]
         assert caption.text().strip()
         assert figure.of("details")[0].of("table")
+
+
+def test_a_caption_runs_as_its_page_does_whatever_it_begins_with():
+    plot = dataclasses.replace(html_sample.plot(html_sample.WORDS["ar"]), alt="AUROC: أعلى قيمة في اليابان.")
+    arabic = dataclasses.replace(html_sample.document("ar", hostile=()), blocks=(plot,))
+    told = read(html.render(arabic)).of("figcaption")[0].of("span")[-1]
+    assert told.attributes["dir"] == "rtl"
+    assert told.text().startswith("AUROC: ")
 
 
 def test_numbers_of_a_plot_are_those_of_its_dots():
