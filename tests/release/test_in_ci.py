@@ -1,0 +1,175 @@
+"""The ready-made jobs, run here step by step on a tiny model; a run under a policy; the trainer's callback."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tiny import tiny_model_folder
+
+import audit
+from audit import models, observe, pipeline
+from audit.errors import UsageError
+from audit.pipeline import Request
+from audit.release.bounds import Outcome
+from tests.release.sample import policy
+
+EXAMPLES = Path(__file__).parents[2] / "ci-examples"
+READS = '[[rule]]\nid = "reads"\nmeasure = "competence"\nlanguages = ["en"]\nat_least = {bound}\n'
+SMALL = Request(suites=("competence",), languages=("en",), circuits="none", sae="none")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return tiny_model_folder(Path(tmp_path_factory.mktemp("tiny")) / "model", "llama")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLURAL_AUDIT_CACHE", str(tmp_path / "cache"))
+
+
+def steps_of(name: str) -> list[tuple[str, str]]:
+    """(name, shell) of every step that runs something, but for the installation."""
+    content = yaml.safe_load((EXAMPLES / name).read_text(encoding="utf-8"))
+    if name == "github-action.yml":
+        steps = content["jobs"]["audit"]["steps"]
+        return [(step["name"], step["run"]) for step in steps if "run" in step and step["name"] != "Install"]
+    return [(f"line {i}", line) for i, line in enumerate(content["audit"]["script"])]
+
+
+@pytest.mark.parametrize("name", ["github-action.yml", "gitlab-ci.yml"])
+@pytest.mark.parametrize(("bound", "code", "said"), [(0.01, 0, "PASS"), (0.99, 1, "FAIL")])
+def test_the_steps_of_a_ready_made_job_decide(name, bound, code, said, model, tmp_path):
+    """Each step as the system runs it (`bash -e`), in a folder with model and policy; the step of the gate decides."""
+    (tmp_path / "model").symlink_to(model)
+    head = 'format = "plural-audit policy 1"\nname = "CI"\nowner = "board"\ndate = 2026-11-01\n'
+    rule = READS.format(bound=bound) + "resolution = 0.4\n"
+    (tmp_path / "policy.toml").write_text(head + rule)
+    content = yaml.safe_load((EXAMPLES / name).read_text(encoding="utf-8"))
+    given = content["env"] if name == "github-action.yml" else content["audit"]["variables"]
+    environment = {
+        **os.environ,
+        **{key: value for key, value in given.items() if key != "PLURAL_AUDIT_CACHE"},
+        "RUN_OPTIONS": "--suite competence --languages en",
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "OMP_NUM_THREADS": "1",
+    }
+    ended = {}
+    for step, shell in steps_of(name):
+        done = subprocess.run(
+            ["bash", "-e", "-c", shell], cwd=tmp_path, env=environment, capture_output=True, check=False, text=True
+        )
+        ended[step] = done.returncode
+        if "gate last" in shell:
+            assert done.returncode == code, done.stdout + done.stderr
+            assert done.stdout.splitlines()[-1].startswith(f"{said}: of 1 cell"), done.stdout
+        else:
+            assert done.returncode == 0, done.stdout + done.stderr
+    assert len(ended) >= 3
+    assert json.loads((tmp_path / "gate.json").read_text())["outcome"] == said
+    assert (tmp_path / "gate.xml").is_file()
+    if name == "github-action.yml":
+        assert (tmp_path / "summary.md").read_text() == (tmp_path / "gate.md").read_text()
+
+
+def test_the_jobs_name_no_host():
+    for file in EXAMPLES.glob("*.yml"):
+        assert "://" not in file.read_text(encoding="utf-8"), file.name
+
+
+# --- run --policy ----------------------------------------------------------------------------------
+
+
+def test_a_policy_changes_the_run_but_no_shard_and_no_noise_floor(model, tmp_path, monkeypatch):
+    """With a policy the same scores are asked for again under another id, all from the cache: the model stays away."""
+    agreed = policy(READS.format(bound=0.01))
+    request = Request(**{**vars(SMALL), "model": str(model)})
+    plain = pipeline.gather(request, runs=tmp_path / "runs")
+    monkeypatch.setattr(observe, "score_shard", None)
+    monkeypatch.setattr(models.AuditedModel, "load", None)
+    under = pipeline.gather(Request(**{**vars(request), "policy": agreed.digest}), runs=tmp_path / "runs")
+    assert under.path.name != plain.path.name
+    assert under.read_evidence().manifest.settings["policy"] == agreed.digest
+    for name in ("observations.parquet", "items.parquet", "exclusions.parquet"):
+        assert (under.path / name).read_bytes() == (plain.path / name).read_bytes()
+    assert under.read_evidence().manifest.noise_floor == plain.read_evidence().manifest.noise_floor
+
+
+def test_the_gate_decides_where_torch_cannot_be_imported(model, tmp_path):
+    agreed = policy(READS.format(bound=0.01) + "resolution = 0.4\n")
+    folder = audit.run(Request(**{**vars(SMALL), "model": str(model), "policy": agreed.digest}), runs=tmp_path / "runs")
+    code = (
+        "import sys\n"
+        "class Absent:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('torch', 'transformers'): raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Absent())\n"
+        "import pathlib, audit; from audit.release.policy import Policy\n"
+        "policy = Policy.model_validate_json(sys.argv[2])\n"
+        "print(audit.gate(audit.RunFolder(pathlib.Path(sys.argv[1])), policy).outcome)"
+    )
+    given = agreed.model_dump_json()
+    done = subprocess.run([sys.executable, "-c", code, str(folder.path), given], capture_output=True, check=False)
+    assert done.stdout.decode().strip() == "PASS", done.stderr.decode()
+
+
+# --- while training --------------------------------------------------------------------------------
+
+
+def trained(model: Path, tmp_path: Path, callback, *, steps: int):
+    """A trainer of a tiny model that has run `steps` steps, or fewer if it was stopped."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    ids = tokenizer("the cat is in the house and the dog is on it")["input_ids"]
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path / "out"),
+        max_steps=steps,
+        per_device_train_batch_size=1,
+        report_to=[],
+        save_strategy="no",
+        use_cpu=True,
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+    )
+    trainer = Trainer(
+        model=AutoModelForCausalLM.from_pretrained(model),
+        args=arguments,
+        train_dataset=[{"input_ids": ids, "labels": ids}] * 4,
+        processing_class=tokenizer,
+        callbacks=[callback],
+    )
+    trainer.train()
+    return trainer
+
+
+def test_a_checkpoint_is_audited_while_it_trains_and_at_the_end(model, tmp_path):
+    agreed = policy(READS.format(bound=0.01) + "resolution = 0.4\n")
+    callback = audit.AuditCallback(SMALL, agreed, every=2, runs=tmp_path / "runs")
+    trainer = trained(model, tmp_path, callback, steps=3)
+    assert [step for step, _ in callback.results] == [2, 3]
+    assert {result.outcome for _, result in callback.results} == {Outcome.PASS}
+    one, other = (result.run_id for _, result in callback.results)
+    assert one != other  # training moved the weights
+    logged = [entry for entry in trainer.state.log_history if "audit_exit_code" in entry]
+    assert [(entry["step"], entry["audit_exit_code"], entry["audit_pass"]) for entry in logged] == [
+        (2, 0, 1),
+        (3, 0, 1),
+    ]
+
+
+def test_a_fail_stops_the_training(model, tmp_path):
+    callback = audit.AuditCallback(SMALL, policy(READS.format(bound=0.99)), every=1, runs=tmp_path / "runs")
+    trainer = trained(model, tmp_path, callback, steps=3)
+    assert trainer.state.global_step == 1
+    assert [(step, result.outcome) for step, result in callback.results] == [(1, Outcome.FAIL)]
+
+
+def test_a_callback_without_steps_between_audits_is_refused():
+    with pytest.raises(UsageError, match="every=0"):
+        audit.AuditCallback(SMALL, policy(READS.format(bound=0.5)), every=0)
