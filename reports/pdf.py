@@ -17,7 +17,7 @@ from reports.blocks import Document
 from reports.charts import HAIR
 from reports.setting import Setter
 from reports.styles import PAPERS
-from reports.typesetting.paragraph import cut, draw_text, text_width
+from reports.typesetting.paragraph import cut, draw_text
 from reports.typesetting.structure import TaggedCanvas
 
 AUTHOR = "plural-audit"
@@ -95,19 +95,28 @@ class _Pass:
     def _furniture(self, canvas: TaggedCanvas, template: Any) -> None:
         """Running head and page number."""
         setter, paper = self._setter, self._setter.paper
-        style = setter.styles["running"]
-        ends = {"base": None, "size": style.size, "colour": style.colour}
-        left, right = paper.margin, paper.margin + paper.width
+        head = paper.high - paper.margin + 14
         if template.page > 1:
-            running = cut(spoken(setter.document.running), paper.width, style.size)
-            head = paper.high - paper.margin + 14
+            running = cut(spoken(setter.document.running), paper.width, setter.styles["running"].size)
             with canvas.artifact("Header"):
-                start = {"x": right, "anchor": "end"} if setter.turned else {"x": left}
-                draw_text(canvas, running, y=head - 1, **{**ends, **start, "base": setter.base(running)})
+                self._line(canvas, running, y=head - 1, right=setter.turned)
                 canvas.setStrokeColor(HAIR)
                 canvas.setLineWidth(0.5)
-                canvas.line(left, head - 5, right, head - 5)
+                canvas.line(paper.margin, head - 5, paper.margin + paper.width, head - 5)
         foot = _("Page {page} of {pages}", page=template.page, pages=self._known_total)
         with canvas.artifact("Footer"):
-            x = left if setter.turned else right - text_width(foot, style.size)
-            draw_text(canvas, foot, x=x, y=paper.margin - 28, **{**ends, "base": setter.base(foot)})
+            self._line(canvas, foot, y=paper.margin - 28, right=not setter.turned)
+
+    def _line(self, canvas: TaggedCanvas, words: str, *, y: float, right: bool) -> None:
+        """A line at the right or left margin."""
+        paper, style = self._setter.paper, self._setter.styles["running"]
+        draw_text(
+            canvas,
+            words,
+            x=paper.margin + paper.width if right else paper.margin,
+            y=y,
+            size=style.size,
+            colour=style.colour,
+            anchor="end" if right else "start",
+            base=self._setter.base(words),
+        )

@@ -516,7 +516,7 @@ def _headings(blocks: Sequence[Block]) -> Iterator[Heading]:
 def _at_most(flowables: Sequence[Any], width: float) -> float:
     """What flowables take of a page, at most: spaces that meet are counted twice."""
     singles = loose(flowables)
-    return sum(f.getSpaceBefore() + stacked([f], width) + f.getSpaceAfter() for f in singles)
+    return float(sum(f.getSpaceBefore() + stacked([f], width) + f.getSpaceAfter() for f in singles))
 
 
 def _grounds(runs: Sequence[tuple[str, int]]) -> list[Span]:

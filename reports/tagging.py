@@ -298,7 +298,7 @@ def _of_fonts(pdf: pikepdf.Pdf) -> Iterator[str]:
     seen = set()
     for page in pdf.pages:
         fonts = page.obj.Resources.get("/Font", Dictionary())
-        used = {str(operands[0]) for operands, _operator in pikepdf.parse_content_stream(page, "Tf")}
+        used = {str(one.operands[0]) for one in pikepdf.parse_content_stream(page, "Tf")}
         for name in sorted(used - set(fonts.keys())):
             yield f"page {page.index + 1}: font {name} is used and not there"
         for name, font in fonts.items():
@@ -363,12 +363,10 @@ def _holds(element: Any, number: int, page: pikepdf.Object) -> bool:
     """Whether an element names a mark of a page as its own."""
     if not isinstance(element, Dictionary) or "/K" not in element:
         return False
-    kids = element.K
+    kids: Any = element.K
     for kid in kids if isinstance(kids, Array) else [kids]:
-        if isinstance(kid, int):
-            if kid == number and element.get("/Pg") is not None and element.Pg.objgen == page.objgen:
-                return True
-        elif isinstance(kid, Dictionary) and kid.get("/MCID") == number and kid.Pg.objgen == page.objgen:
+        mine, at = (kid.get("/MCID"), kid.get("/Pg")) if isinstance(kid, Dictionary) else (kid, element.get("/Pg"))
+        if mine == number and at is not None and at.objgen == page.objgen:
             return True
     return False
 
@@ -377,8 +375,8 @@ def _painted(page: pikepdf.Page) -> tuple[set[int], int]:
     """Marks of a page, and how many things are painted under none."""
     marks: set[int] = set()
     loose = deep = 0
-    for operands, operator in pikepdf.parse_content_stream(page):
-        name = str(operator)
+    for one in pikepdf.parse_content_stream(page):
+        name, operands = str(one.operator), one.operands
         if name in ("BDC", "BMC"):
             deep += 1
             if name == "BDC" and isinstance(operands[1], Dictionary) and "/MCID" in operands[1]:

@@ -105,7 +105,8 @@ class SideBySide(Flowable):  # type: ignore[misc]
 
 def stacked(flowables: Sequence[Any], width: float) -> float:
     """Height of flowables one under the other; of two spaces that meet, the larger counts."""
-    high = after = 0.0
+    high: float = 0
+    after: float = 0
     for i, one in enumerate(loose(flowables)):
         high += max(after, one.getSpaceBefore()) if i else 0.0
         high += one.wrap(width, ENDLESS)[1]

@@ -16,7 +16,8 @@ class Chart(Flowable):  # type: ignore[misc] # reportlab has no types
 
     def __init__(self, drawing: Any, node: Node | None = None) -> None:
         super().__init__()
-        self.drawing, self.width, self.height, self.node = drawing, drawing.width, drawing.height, node
+        self.drawing, self.node = drawing, node
+        self.width, self.height = float(drawing.width), float(drawing.height)
 
     def of(self, node: Node) -> Chart:
         """The same drawing in another place of a document."""

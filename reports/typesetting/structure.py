@@ -72,6 +72,7 @@ class TaggedCanvas(Canvas):  # type: ignore[misc] # reportlab has no types
     """
 
     draft = False
+    _code: list[str]
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
