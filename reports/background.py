@@ -5,7 +5,7 @@ from __future__ import annotations
 from audit.findings import FAMILY_LEVEL
 from audit.measures.statistics import ALPHA
 from audit.records import Kind, Verdict
-from audit.wording import N_, _, spoken
+from audit.wording import N_, _
 from reports.blocks import Block, Bullets, Column, Facts, Heading, Table, Text
 from reports.case import Case
 from reports.words import figure, told_by_suite
@@ -147,7 +147,7 @@ def methods(case: Case) -> tuple[Block, ...]:
                 "Noise floor: {floor} nats ({n} items; {method}). Effects below it count as none.",
                 floor=figure(floor.value, 2),
                 n=floor.n_items,
-                method=spoken(floor.method),
+                method=_(floor.method),
             )
         )
     return (Heading(text=_("Methods in short"), level=1), *(Text(text=t) for t in texts))

@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-from audit.wording import N_, _, name_of, ngettext, spoken
+from audit.wording import N_, _, name_of, ngettext
 from reports.blocks import Block, Column, Facts, Heading, Table, Text
 from reports.case import Case
 from reports.words import count, in_series, together
@@ -137,7 +137,7 @@ def run_manifest(case: Case) -> tuple[Block, ...]:
                 "{floor} nats, {n} items, {method}",
                 floor.n_items,
                 floor=repr(floor.value),
-                method=spoken(floor.method),
+                method=_(floor.method),
             ),
         ),
     ]

@@ -12,6 +12,7 @@ from audit.models import AuditedModel
 from audit.models.spelling import Refused
 from audit.observe.scoring import Scored, score, score_plainly
 from audit.records import Ask, NoiseFloor, Suite
+from audit.wording import N_
 
 SAMPLE = 16
 
@@ -40,7 +41,8 @@ def measure_noise(audited: AuditedModel, suites: Sequence[Suite], *, sample: int
         for one, other in combinations(results, 2)
         for pair in _pairs(one)
     ]
-    method = "2 x largest move of a margin between cached batches, left-padded batches of 8, and one at a time"
+    # Kept in the manifest as plain text and translated where it is printed.
+    method = N_("2 x largest move of a margin between cached batches, left-padded batches of 8, and one at a time")
     return NoiseFloor(value=2 * max(moves), n_items=len(kept), method=method)
 
 

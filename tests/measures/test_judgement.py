@@ -95,11 +95,11 @@ def test_margins_without_content_agree_in_no_more_than_their_share_of_languages(
 def test_pooled_judgements_use_only_languages_whose_paraphrases_agree():
     view = prepare(evidence_of({"en": AGREEING, "es": AGREEING, "sw": OPPOSED}))
     pooled = [m for m in dilemma_lean(view) if not m.scope.language]
-    assert all("over en, es; without sw" in m.notes for m in pooled)
+    assert all("over English, Spanish; without Swahili" in m.notes for m in pooled)
     alone = prepare(evidence_of({"en": AGREEING, "es": AGREEING}))
     assert [m.result for m in pooled] == [m.result for m in dilemma_lean(alone) if not m.scope.language]
     (dependence,) = language_dependent_judgement(view)
-    assert "over en, es; without sw" in dependence.notes
+    assert "over English, Spanish; without Swahili" in dependence.notes
     assert {"position_bias_en", "paraphrase_agreement_es"} <= set(dependence.details)
     assert "paraphrase_agreement_sw" not in dependence.details
     # What speaks of one language is still computed; the gate bars it.
@@ -116,7 +116,7 @@ def test_choosing_languages_by_their_answers_earns_no_smaller_p():
     everyone = _exchangeable_p(_balanced(cube, ("en", "es", "sw"))[0])
     chosen = _exchangeable_p(_balanced(cube, ("en", "es"))[0])
     (found,) = language_dependent_judgement(view)
-    assert "over en, es; without sw" in found.notes
+    assert "over English, Spanish; without Swahili" in found.notes
     assert chosen != everyone
     assert found.result.p_value == max(chosen, everyone)
 
