@@ -53,7 +53,7 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column: its heading, its share of the width, and where its cells stand."""
+    """A column: its heading, its share of the width that words and lines leave, and where its cells stand."""
 
     title: str
     width: float

@@ -37,7 +37,7 @@ from reports.styles import ACCENT, GROUNDS, TINT, Paper, mirrored, styles
 from reports.text import checked
 from reports.typesetting.boxes import SideBySide, Signed, loose, stacked
 from reports.typesetting.drawing import Chart
-from reports.typesetting.paragraph import Paragraph, Span, widest_word
+from reports.typesetting.paragraph import Paragraph, Span, text_width, widest_word
 from reports.typesetting.structure import Node
 from reports.words import verdict_name
 
@@ -46,6 +46,9 @@ QUOTE_BEGINS = 60  # points that a title of words needs below it, not to stand a
 LABELS = 118.0  # points, of the column of names beside values
 NARROW = 300.0  # points; on less, a name stands above its words and not beside them
 BETWEEN = 22.0  # points between columns of blocks
+CELL_PAD = 9.0  # points between columns of a table
+MEASURED = 3  # cells of a column that are measured
+SIGN_WIDE = 6  # spaces that are about as wide as a verdict's sign
 RIGHT_TO_LEFT = ("R", "AL")
 
 
@@ -376,16 +379,33 @@ class Setter:
         return self._paragraph(value, "number" if align == "right" else "cell", tag="TD")
 
     def _column_widths(self, block: Table) -> list[float]:
-        """Shares of the width, but no column narrower than the longest word of its heading."""
-        language, pad = self.document.language, 9.0
-        least = [widest_word(spoken(c.title), 8, bold=True, language=language) + pad for c in block.columns]
-        total = sum(column.width for column in block.columns)
-        widths = [max(self._width * c.width / total, low) for c, low in zip(block.columns, least, strict=True)]
-        spare = [w - low for w, low in zip(widths, least, strict=True)]
-        excess = sum(widths) - self._width
-        if excess <= 0 or sum(spare) <= 0:
-            return [w * self._width / sum(widths) for w in widths]
-        return [w - excess * s / sum(spare) for w, s in zip(widths, spare, strict=True)]
+        """No word is cut where there is room; then no line, as far as it goes; what is left goes by the shares."""
+        texts = [self._texts(block, i) for i in range(len(block.columns))]
+        measured = [[widest_word(t, s, bold=b, language=self.document.language) for t, s, b in some] for some in texts]
+        least = [max(words) + CELL_PAD for words in measured]
+        lines = [[text_width(t, s, bold=b, language=self.document.language) for t, s, b in some[1:]] for some in texts]
+        whole = [
+            max(low, min(max(of, default=0.0) + CELL_PAD, self._width)) for low, of in zip(least, lines, strict=True)
+        ]
+        room = self._width - sum(whole)
+        if room >= 0:
+            shares = sum(column.width for column in block.columns)
+            return [w + room * c.width / shares for w, c in zip(whole, block.columns, strict=True)]
+        room = self._width - sum(least)
+        if room <= 0:
+            return [low * self._width / sum(least) for low in least]
+        wish = [w - low for w, low in zip(whole, least, strict=True)]
+        return [low + room * w / sum(wish) for low, w in zip(least, wish, strict=True)]
+
+    def _texts(self, block: Table, column: int) -> list[tuple[str, float, bool]]:
+        """A column's heading and its longest cells, by number of letters; size and weight of each."""
+        head, cell, sign = self.styles["head"], self.styles["cell"], "\u00a0" * SIGN_WIDE
+        cells = (row[column] for row in block.rows)
+        told = {sign + verdict_name(c) if isinstance(c, Verdict) else spoken(c) for c in cells}
+        longest = sorted(told, key=lambda text: (-len(text), text))[:MEASURED]
+        by_word = sorted(told, key=lambda text: (-max(map(len, text.split()), default=0), text))[:MEASURED]
+        lines = [line for text in (*longest, *by_word) for line in text.split("\n")]
+        return [(spoken(block.columns[column].title), head.size, True), *((line, cell.size, False) for line in lines)]
 
     def _plot(self, block: Plot) -> list[Any]:
         says = _("{picture} {null}", picture=spoken(block.alt), null=null_text(block))
