@@ -38,6 +38,7 @@ from audit.reviews.summary import judgements_of
 from audit.runs import RunFolder, sha256_of
 from audit.suites.languages import language
 from audit.suites.pair_text import parse_answer, parse_template
+from audit.wording import kept
 
 if TYPE_CHECKING:
     from audit.circuits.trial import NodeEffect, Trial
@@ -205,7 +206,7 @@ def answer_of(trial: Trial) -> dict[str, Any]:
     labels = words.answer_labels(trial.answers)
     return {
         "model": trial.model.name,
-        "sentence": words.sentence(trial),
+        "sentence": kept(words.sentence(trial)),
         "answers": list(labels),
         "sides": [
             {
@@ -222,7 +223,7 @@ def answer_of(trial: Trial) -> dict[str, Any]:
             for node in _leading(trial)
         ],
         "n_nodes": trial.n_nodes,
-        "caveats": list(words.caveats(trial)),
+        "caveats": [kept(one) for one in words.caveats(trial)],
     }
 
 

@@ -21,7 +21,7 @@ from audit.measures.people import (
 from audit.records import Finding, Judgements, Undefined
 from streamlit_app import figures, frame, people_pictures, texts
 from streamlit_app.app_pages.finding import JUDGEMENTS, SEVERITIES
-from streamlit_app.shown import badge, block, english, paragraph, put, said, table, words
+from streamlit_app.shown import badge, block, of_finding, paragraph, put, said, table, words
 from streamlit_app.texts import N_, _, ngettext
 
 PER_PAGE = 5
@@ -90,7 +90,7 @@ def _put_report(
 ) -> None:
     marks = [badge(_("A community differs"))] if report.communities else []
     put(
-        Markup('<p class="desk-text">{} {}</p>').format(Markup(" ").join(marks), english(finding.sentence)),
+        Markup('<p class="desk-text">{} {}</p>').format(Markup(" ").join(marks), of_finding(finding.sentence)),
         *(paragraph_of(told, one) for one in report.communities),
         _counts(told, counted),
     )
@@ -204,7 +204,7 @@ def put_prevalence(told: Judgements, spoken_of: Mapping[str, Finding]) -> None:
     current = min(int(st.session_state.get("prevalence_page") or 1), max(pages, 1))
     for finding in known[(current - 1) * PER_PAGE : current * PER_PAGE]:
         put(
-            Markup('<p class="desk-text">{}</p>').format(english(spoken_of[finding].sentence)),
+            Markup('<p class="desk-text">{}</p>').format(of_finding(spoken_of[finding].sentence)),
             _by_region([one for one in found if one.finding == finding]),
         )
     if pages > 1:

@@ -6,7 +6,7 @@ from markupsafe import Markup, escape
 
 from audit.records import Estimate, Undefined
 from streamlit_app import texts
-from streamlit_app.shown import english, said
+from streamlit_app.shown import of_finding, said
 from streamlit_app.texts import _
 
 DECIMALS = 2
@@ -15,7 +15,7 @@ DECIMALS = 2
 def with_interval(result: Estimate | Undefined, *, decimals: int = DECIMALS) -> Markup:
     """The value and where the true one may lie; or the reason for which there is none, in English as the library's."""
     if isinstance(result, Undefined):
-        return said(_("No number: {reason}"), reason=english(result.reason))
+        return said(_("No number: {reason}"), reason=of_finding(result.reason))
     return escape(_("{value} ({low} to {high})", **bounds(result, decimals=decimals)))
 
 

@@ -12,7 +12,7 @@ from audit.measures.opinions import FEWEST_ANSWERS, Axis, OpinionMap, opinion_ma
 from audit.records import Finding, Judgements, Undefined
 from streamlit_app import frame, people_pictures, texts
 from streamlit_app.dissent import group_name
-from streamlit_app.shown import english, paragraph, put, said, table
+from streamlit_app.shown import of_finding, paragraph, put, said, table
 from streamlit_app.texts import N_, _, ngettext
 
 DIRECTIONS = (N_("First direction"), N_("Second direction"))
@@ -24,7 +24,7 @@ def put_map(told: Judgements, spoken_of: Mapping[str, Finding]) -> None:
     frame.section(_("Who judges alike"))
     found = _map(_Key(told))
     if isinstance(found, Undefined):
-        put(paragraph(_("There is no map yet, because:")), english(found.reason))
+        put(paragraph(_("There is no map yet, because:")), of_finding(found.reason))
         return
     put(
         paragraph(
@@ -89,7 +89,7 @@ def _leading(title: str, axis: Axis, spoken_of: Mapping[str, Finding]) -> Markup
     """The findings that a direction is made of most."""
     rows: list[tuple[str | Markup, ...]] = [
         (
-            english(spoken_of[finding].sentence) if finding in spoken_of else finding[:SHOWN_ID],
+            of_finding(spoken_of[finding].sentence) if finding in spoken_of else finding[:SHOWN_ID],
             texts.number(weight, decimals=2),
         )
         for finding, weight in axis.leading

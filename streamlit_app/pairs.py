@@ -16,10 +16,11 @@ from audit.reviews.library import Answer, Prompt
 from audit.reviews.proposals import PairText, ProposalView
 from audit.suites.files import NOTE, Problem
 from audit.suites.pair_text import parse_slot
+from audit.wording import restored
 from streamlit_app import frame, texts
 from streamlit_app.desk import desk
 from streamlit_app.prompts import answer_words, marked
-from streamlit_app.shown import bullets, english, facts, in_label, paragraph, put, said, table, words
+from streamlit_app.shown import bullets, english, facts, in_label, of_finding, paragraph, put, said, table, words
 from streamlit_app.texts import N_, _, ngettext
 
 POLL_S = 2.0
@@ -227,11 +228,11 @@ def put_effect(effect: Mapping[str, Any]) -> None:
     """The sentence, of a hundred times on both sides, the parts of the model that lead, and what to know before."""
     put(
         paragraph(_("What the model {model} does with it:"), model=effect["model"]),
-        Markup('<p class="desk-lead">{}</p>').format(english(effect["sentence"])),
+        Markup('<p class="desk-lead">{}</p>').format(of_finding(restored(effect["sentence"]))),
         *(of_hundred(side, effect["answers"]) for side in effect["sides"]),
     )
     with st.expander(_("Before leaning on this")):
-        put(bullets(*(english(one) for one in effect["caveats"])))
+        put(bullets(*(of_finding(restored(one)) for one in effect["caveats"])))
     if effect["nodes"]:
         with st.expander(_("Which parts of the model carry it")):
             put(nodes_table(effect))

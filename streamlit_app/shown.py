@@ -10,9 +10,10 @@ import re
 import streamlit as st
 from markupsafe import Markup, escape
 
+from audit import wording
 from audit.records import Verdict
 from audit.reviews.words import shown as closed
-from streamlit_app.texts import N_, _, number
+from streamlit_app.texts import N_, _, language, number
 
 VERDICT_SIGNS = {
     Verdict.EVIDENCE: "●",
@@ -42,8 +43,16 @@ def words(text: object, *, language: str = "") -> Markup:
 
 
 def english(text: object) -> Markup:
-    """Text that is English whatever the interface: findings' sentences, labels of suites."""
+    """Text that is English whatever the interface: errors, labels of suites."""
     return Markup('<bdi dir="ltr" lang="en">{}</bdi>').format(closed(str(text)))
+
+
+def of_finding(text: str) -> Markup:
+    """What a finding says, in the language of the interface; what was kept without its parts is English."""
+    with wording.speaking(language()):
+        said_in = wording.language() if isinstance(text, wording.Said) else wording.SOURCE
+        marks = Markup('<bdi dir="{}" lang="{}">{}</bdi>')
+        return marks.format(wording.direction(said_in), said_in, closed(wording.spoken(text)))
 
 
 def code(text: object) -> Markup:

@@ -22,6 +22,7 @@ from audit.models import AuditedModel
 from audit.models.spelling import Ids, Refused
 from audit.records import MLP, Ask, ModelRecord
 from audit.suites.pair_text import isolated, shortened
+from audit.wording import N_, Number, Said, Share, Value, said
 
 if TYPE_CHECKING:
     from audit.circuits.patching import Batch
@@ -49,7 +50,7 @@ _UNPARTED = (
     ("\U00020000", "\U0003ffff"),
 )
 
-ANECDOTE = "One pair is an anecdote: other words may say the opposite. The audit (plural-audit run) asks many."
+ANECDOTE = N_("One pair is an anecdote: other words may say the opposite. The audit (plural-audit run) asks many.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -323,49 +324,81 @@ def answer_labels(answers: Answers) -> tuple[str, str]:
     return first, second
 
 
-def sentence(trial: Trial) -> str:
+def sentence(trial: Trial) -> Said:
     """The effect in words: how the odds of the answers after one prompt compare with those after the other."""
     a, b = answer_labels(trial.answers)
-    base, counterpart = (
-        f"after {quoted(side.words)}" if side.words else "" for side in (trial.base, trial.counterpart)
-    )
-    base, counterpart = base or "without these words", counterpart or "without these words"
+    larger, smaller = (side.words for side in (trial.base, trial.counterpart))
     if trial.effect < 0:
-        base, counterpart = counterpart, base
-    return f"{base[0].upper()}{base[1:]}, the odds of {a} against {b} are {_times(trial.effect)} those {counterpart}."
+        larger, smaller = smaller, larger
+    values: dict[str, Value] = {"a": a, "b": b, "times": _times(trial.effect)}
+    if not larger:
+        return said(
+            "Without these words, the odds of {a} against {b} are {times} those after {words}.",
+            words=quoted(smaller),
+            **values,
+        )
+    if not smaller:
+        return said(
+            "After {words}, the odds of {a} against {b} are {times} those without these words.",
+            words=quoted(larger),
+            **values,
+        )
+    return said(
+        "After {words}, the odds of {a} against {b} are {times} those after {others}.",
+        words=quoted(larger),
+        others=quoted(smaller),
+        **values,
+    )
 
 
-def _times(effect: float) -> str:
+def _times(effect: float) -> Said:
     ratio = math.exp(min(abs(effect), 50.0))
     if ratio >= 1000:
-        return "more than 1,000 times"
-    return f"{ratio:.2f} times" if ratio < 2 else f"{ratio:.1f} times" if ratio < 10 else f"{ratio:.0f} times"
+        return said("more than 1,000 times")
+    decimals = 2 if ratio < 2 else 1 if ratio < 10 else 0
+    return said("{ratio} times", ratio=Number(ratio, decimals=decimals))
 
 
 def caveats(trial: Trial) -> tuple[str, ...]:
     """What to know before believing it, most general first."""
-    said = [ANECDOTE]
+    known: list[str] = [said(ANECDOTE)]
     sides = trial.base, trial.counterpart
     if any(math.exp(side.logps[0]) + math.exp(side.logps[1]) < RARE for side in sides):
-        said.append(f"At least once both answers together have less than {100 * RARE:.0f} %: other words are likelier.")
+        known.append(
+            said(
+                "At least once both answers together have less than {share}: other words are likelier.",
+                share=Share(RARE),
+            )
+        )
     flat = (one for alternatives in trial.answers for one in alternatives)
-    said += [
-        f"{quoted(one)} goes on the prompt's last word; if that is not meant, put a space before it."
+    known += [
+        said(
+            "{answer} goes on the prompt's last word; if that is not meant, put a space before it.", answer=quoted(one)
+        )
         for one in flat
         if _joins(one[0]) and any(_joins(side.text[-1]) for side in sides)
     ]
     if trial.share(0.0) is None:
-        said.append("The effect is too small to be shared out among nodes: what they do cancels.")
+        known.append(said("The effect is too small to be shared out among nodes: what they do cancels."))
     carried = trial.share(trial.sets[-1].necessity)
     if carried is not None and abs(carried - 1) > 0.02:
-        said.append(
-            f"All nodes together carry {100 * carried:.0f} %: the rest passes them by, from the words that differ "
-            "straight to the answer or through the places of the words."
+        known.append(
+            said(
+                "All nodes together carry {share}: the rest passes them by, from the words that differ straight to the "
+                "answer or through the places of the words.",
+                share=Share(carried),
+            )
         )
     if len(trial.nodes) < trial.n_nodes:
-        patched = f"{len(trial.nodes)} of {trial.n_nodes} nodes were patched"
-        said.append(f"{patched}, those with the largest estimates from gradients; the others may hide an effect.")
-    return tuple(said)
+        known.append(
+            said(
+                "{patched} of {n_nodes} nodes were patched, those with the largest estimates from gradients; "
+                "the others may hide an effect.",
+                patched=len(trial.nodes),
+                n_nodes=trial.n_nodes,
+            )
+        )
+    return tuple(known)
 
 
 def quoted(text: str) -> str:

@@ -22,6 +22,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from audit import wording
 from audit.errors import DeskError, RunError
 from audit.findings import from_json, to_plain
 from audit.measures.people import LEAST
@@ -196,7 +197,11 @@ def _searched(finding: Finding, manifest: Manifest) -> str:
     labels = {key: label for suite in manifest.suites for key, label in suite.labels.items()}
     named = [value for value in scope.values() if value]
     words = [finding.id, finding.sentence, *finding.caveats, finding.measurement.measure, *named]
-    return folded(" \n".join([*words, *(labels[value] for value in named if value in labels)]))
+    words += [labels[value] for value in named if value in labels]
+    for language in wording.LANGUAGES:  # readers search in the language that they read it in
+        with wording.speaking(language):
+            words.append(wording.spoken(finding.sentence))
+    return folded(" \n".join(dict.fromkeys(words)))
 
 
 def folded(text: str) -> str:
@@ -412,12 +417,13 @@ def _rows(
     # One and two are not told apart, so they must not sort apart either.
     sorted_by = case((judged == 0, 0), (judged < LEAST, 1), else_=judged)
     orders: dict[Order, list[ColumnElement[Any]]] = {Order.FEWEST: [sorted_by], Order.MOST: [sorted_by.desc()]}
-    names = ("id", "measure", "suite", "language", "topic", "culture", "framework", "confirmatory", "sentence")
+    names = ("id", "measure", "suite", "language", "topic", "culture", "framework", "confirmatory")
     marks, cards = open_marks(session, query.run), waiting(session, by)
     rows = session.execute(
         select(
             *(getattr(FindingRow, name) for name in names),
             FindingRow.verdict,
+            FindingRow.content["sentence"].label("sentence"),
             judged.label("judged"),
         )
         .where(*conditions)
@@ -429,6 +435,7 @@ def _rows(
         Row(
             **{name: getattr(row, name) for name in names},
             verdict=Verdict(row.verdict),
+            sentence=wording.restored(row.sentence),
             reviews=None if (query.run, row.id) in cards else told_count(row.judged),
             contest="" if (query.run, row.id) in cards else marks.get(row.id, ""),
         )

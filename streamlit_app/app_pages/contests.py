@@ -17,7 +17,7 @@ from audit.reviews.roles import Action, Actor
 from audit.reviews.words import LIMIT
 from streamlit_app import drafts, frame, texts
 from streamlit_app.app_pages.finding import STATES
-from streamlit_app.shown import badge, block, code, english, in_label, paragraph, put, said
+from streamlit_app.shown import badge, block, code, in_label, of_finding, paragraph, put, said
 from streamlit_app.texts import N_, _, ngettext
 
 PER_PAGE = 20
@@ -198,7 +198,9 @@ def marks(one: ContestView) -> Markup:
 def sentence_of(run: str, finding: str) -> Markup:
     """The sentence of the finding; its id where its run was made anew without it."""
     found = library.findings(frame.db(), run, [finding], by=frame.me().id).get(finding)
-    return english(found.sentence) if found else said(_("Finding {id} of run {run}"), id=code(finding), run=code(run))
+    return (
+        of_finding(found.sentence) if found else said(_("Finding {id} of run {run}"), id=code(finding), run=code(run))
+    )
 
 
 def deadline(one: ContestView) -> Markup:

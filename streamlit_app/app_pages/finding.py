@@ -22,6 +22,7 @@ from streamlit_app.shown import (
     bullets,
     code,
     english,
+    of_finding,
     paragraph,
     put,
     said,
@@ -92,7 +93,7 @@ def put_statement(view: FindingView) -> None:
         marks.append(badge(_("Contested: {state}", state=_(STATES[contests.State(view.contest)]))))
     put(
         Markup("<p>{}</p>").format(Markup(" ").join(marks)),
-        Markup('<p class="desk-lead">{}</p>').format(english(finding.sentence)),
+        Markup('<p class="desk-lead">{}</p>').format(of_finding(finding.sentence)),
         paragraph(about(view), kind="quiet"),
     )
     frame.section(_("In plain words"))
@@ -102,7 +103,7 @@ def put_statement(view: FindingView) -> None:
     )
     if finding.caveats:
         with st.expander(_("Before leaning on this")):
-            put(bullets(*(english(caveat) for caveat in finding.caveats)))
+            put(bullets(*(of_finding(caveat) for caveat in finding.caveats)))
 
 
 def about(view: FindingView) -> str:
@@ -119,7 +120,7 @@ def put_numbers(finding: Finding) -> None:
     frame.section(_("The numbers"))
     result = finding.measurement.result
     if isinstance(result, Undefined):
-        put(paragraph(_("There is no number, because:")), english(result.reason))
+        put(paragraph(_("There is no number, because:")), of_finding(result.reason))
         return
     chart, alt = estimate_chart(finding)
     st.altair_chart(chart, alt=alt, theme=None)

@@ -12,7 +12,7 @@ from audit.records import Verdict
 from audit.reviews import accounts, library
 from audit.reviews.library import Order, Page, Query, Row, RunView
 from streamlit_app import frame, plain, texts
-from streamlit_app.shown import VERDICT_WORDS, badge, english, paragraph, put, said, verdict
+from streamlit_app.shown import VERDICT_WORDS, badge, of_finding, paragraph, put, said, verdict
 from streamlit_app.texts import N_, _, ngettext
 
 ORDERS = {
@@ -121,7 +121,7 @@ def card(run: RunView, row: Row) -> None:
             marks.append(badge(_("Exploratory")))
         put(
             Markup("<p>{}</p>").format(Markup(" ").join(marks)),
-            Markup('<p class="desk-text">{}</p>').format(english(row.sentence)),
+            Markup('<p class="desk-text">{}</p>').format(of_finding(row.sentence)),
             Markup('<p class="desk-quiet">{} · {}</p>').format(plain.question(row.measure), judged(row.reviews)),
         )
         frame.link("finding", _("Open finding {id}", id=row.id[:8]), run=run.id, id=row.id)

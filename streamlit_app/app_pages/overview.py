@@ -10,17 +10,7 @@ from audit.reviews import accounts, library
 from audit.reviews.library import Query, RunView
 from audit.reviews.roles import Action
 from streamlit_app import frame, texts
-from streamlit_app.shown import (
-    VERDICT_CLASSES,
-    VERDICT_WORDS,
-    badge,
-    bars,
-    bullets,
-    english,
-    paragraph,
-    put,
-    table,
-)
+from streamlit_app.shown import VERDICT_CLASSES, VERDICT_WORDS, badge, bars, bullets, of_finding, paragraph, put, table
 from streamlit_app.texts import _, ngettext
 
 MOST_CONTESTS = 10
@@ -117,5 +107,5 @@ def contested(run: RunView) -> None:
         put(paragraph(_("No finding of this run is contested now.")))
         return
     put(paragraph(ngettext("{n} finding is contested now.", "{n} findings are contested now.", found.total)))
-    put(bullets(*(badge(_("Contested")) + Markup(" ") + english(row.sentence) for row in found.rows)))
+    put(bullets(*(badge(_("Contested")) + Markup(" ") + of_finding(row.sentence) for row in found.rows)))
     frame.link("contests", _("Go to the contests"), icon=":material/gavel:")

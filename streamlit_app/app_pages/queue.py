@@ -19,7 +19,7 @@ from streamlit_app.app_pages.finding import put_reviews, put_statement
 from streamlit_app.app_pages.me import language_label
 from streamlit_app.drafts import Held
 from streamlit_app.prompts import FIRST_ITEMS, item_words
-from streamlit_app.shown import block, english, facts, in_label, paragraph, put
+from streamlit_app.shown import block, english, facts, in_label, of_finding, paragraph, put
 from streamlit_app.texts import N_, _, ngettext
 
 AFTER = "queue_after"  # key of the session's state: (run, finding) that was judged just now
@@ -481,7 +481,7 @@ def told(content: Mapping[str, Any]) -> Markup:
 def after(view: FindingView, account: Account) -> None:
     """What was said is saved; what others said; on to the next."""
     st.success(_("Your judgement is saved."))
-    put(Markup('<p class="desk-lead">{}</p>').format(english(view.finding.sentence)))
+    put(Markup('<p class="desk-lead">{}</p>').format(of_finding(view.finding.sentence)))
     if st.button(_("Next card"), type="primary", shortcut="N" if account.shortcuts else None):
         del st.session_state[AFTER]
         st.rerun()
