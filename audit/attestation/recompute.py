@@ -22,6 +22,7 @@ from audit.errors import AuditError, ResourceError
 from audit.progress import Reporter
 from audit.records import Evidence, Finding
 from audit.runs import TABLES, RunFolder
+from reports.attachment import digest_of
 
 CLOSE = 1e-9  # relative, and its square absolute: other processors add up in another order
 MOST_ROWS, MOST_UNPACKED = 50_000_000, 8 * 2**30  # of a table
@@ -48,6 +49,25 @@ def recompute(folder: RunFolder, *, reporter: Reporter) -> tuple[Check, ...]:
     weighed = findings_of.to_json(findings_of.weigh(evidence)).encode()
     reporter.stage("building the report again")
     return (_compared(weighed, recorded, others), _report(folder, evidence, findings, others))
+
+
+def other_tables(folder: Path, recorded: Any) -> str | None:
+    """Which tables of a whole run are not those whose digests a report names, in one clause; None where all are.
+
+    Args:
+        folder: of the run.
+        recorded: table -> digest, as `reports.attachment` writes it.
+    """
+    try:
+        _require_plausible(folder)
+        evidence = RunFolder(folder).read_evidence()
+    except (AuditError, OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        return f"the evidence cannot be read as tables ({_one_line(error)})"
+    found = {name: digest_of(getattr(evidence, name), name) for name in TABLES}
+    if not isinstance(recorded, dict):
+        return "the report does not say which evidence it rests on"
+    odd = sorted(name for name in found.keys() | recorded.keys() if found.get(name) != recorded.get(name))
+    return f"the report rests on other evidence than the folder holds ({listed(odd)})" if odd else None
 
 
 def _require_plausible(folder: Path) -> None:

@@ -215,7 +215,8 @@ def _statement(run: _Run) -> Iterator[Check]:
         return
     what, claimed = "what was attested", run.attested.predicate
     try:
-        own = statement.predicate_of(run.path, signer=claimed["signer"], judgements=claimed.get("judgements"))
+        told = judgements_in(_bytes_or_none(run.path / "report.pdf"))
+        own = statement.predicate_of(run.path, signer=claimed["signer"], judgements=told)
     except UnreadableError as error:
         yield differs(what, f"a file of the run {error}", RESTORE)
         return
@@ -385,7 +386,8 @@ def verify_report(
         return Verification(place=str(report), checks=tuple(checks))
     desk_of_run = "" if _holds_judgements(manifest) else desk
     of_run = verify_run(run, keys=keys, desk=desk_of_run, again=again, reporter=reporter)
-    checks += [*_same_run(manifest, run), _pages(content, run, manifest, signed=signature is not None)]
+    whole = of_run.first is None
+    checks += [*_same_run(manifest, run, whole=whole), _pages(content, run, manifest, signed=signature is not None)]
     checks += _log(_holds_judgements(manifest), desk)
     return Verification(place=str(report), checks=(*checks, *of_run.checks))
 
@@ -429,24 +431,21 @@ def _without_run(
     yield from _log(_holds_judgements(manifest), desk)
 
 
-def _same_run(manifest: Mapping[str, Any], run: Path) -> Iterator[Check]:
-    """What the report's manifest says against the run folder."""
+def _same_run(manifest: Mapping[str, Any], run: Path, *, whole: bool) -> Iterator[Check]:
+    """What the report's manifest says against the run folder, whose own checks found it `whole` or not."""
     if not manifest:
         return
     what, way_out = "run of the report", "give the folder of the run that the report names, with --run"
-    try:
-        evidence = files.parsed(files.content(run / "evidence.json", most=MOST_JSON))
-        ids = statement.finding_ids(run)
-        run_id = str(evidence["manifest"]["run_id"])
-    except (UnreadableError, KeyError, TypeError):
-        return  # said by the checks of the run
+    if not whole:
+        yield not_checked(what, "the run folder is not whole")
+        return
+    run_id = files.parsed(files.content(run / "evidence.json", most=MOST_JSON))["manifest"]["run_id"]
     if manifest.get("run_id") != run_id:
         yield differs(what, f"the report is of {manifest.get('run_id')!r}, the folder holds {run_id!r}", way_out)
-    elif manifest.get("evidence") not in (None, evidence.get("digest")):
-        yield differs(what, "the report rests on other evidence than the folder holds", way_out)
-    elif _findings(manifest) and sorted(_findings(manifest)) != sorted(ids):
-        odd = sorted(set(_findings(manifest)) ^ set(ids))
-        yield differs(what, f"the report has other findings than the folder ({listed(odd)})", way_out)
+    elif manifest.get("findings_sha256") != files.digest(run / "findings.json"):
+        yield differs(what, "the report has other findings than the folder", way_out)
+    elif (odd := recompute.other_tables(run, manifest.get("evidence_sha256"))) is not None:
+        yield differs(what, odd, way_out)
     else:
         yield ok(what, f"{run_id}, the same evidence and findings as in {run}")
 

@@ -1,12 +1,25 @@
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from attested_run import copied, made_key, signed, write_run
 
+from audit import suites
 from audit.attestation.keys import SigningKey
 from audit.runs import RunFolder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def suites_loaded_once() -> Iterator[None]:
+    """The built-in suites are read from their files once, not at each of hundreds of verifications."""
+    whole = suites.load_suite
+    with pytest.MonkeyPatch.context() as patch:
+        loaded = functools.lru_cache(maxsize=None)(lambda name, languages: whole(name, languages=languages))
+        patch.setattr(suites, "load_suite", lambda name, *, languages: loaded(name, tuple(languages)))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -71,7 +71,7 @@ def test_no_key_is_made_inside_a_run_folder_however_it_is_named(tmp_path):
     link = tmp_path / "elsewhere"
     link.symlink_to(run.path)
     for folder in (run.path, run.path / "a" / "b", link):
-        with pytest.raises(UsageError, match="lies in the run folder .* which is given to others"):
+        with pytest.raises(UsageError, match=r"lies in the run folder .* which is given to others"):
             keys.make("board", passphrase=PASSPHRASE, folder=folder)
     assert not list(run.path.rglob("*.pem"))
 
