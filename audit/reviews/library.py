@@ -23,6 +23,7 @@ from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, sel
 from sqlalchemy.orm import Session
 
 from audit import wording
+from audit.catalogues import LANGUAGES
 from audit.errors import DeskError, RunError
 from audit.findings import from_json, to_plain
 from audit.measures.people import LEAST
@@ -198,7 +199,7 @@ def _searched(finding: Finding, manifest: Manifest) -> str:
     named = [value for value in scope.values() if value]
     words = [finding.id, finding.sentence, *finding.caveats, finding.measurement.measure, *named]
     words += [labels[value] for value in named if value in labels]
-    for language in wording.LANGUAGES:  # readers search in the language that they read it in
+    for language in LANGUAGES:  # readers search in the language that they read it in
         with wording.speaking(language):
             words.append(wording.spoken(finding.sentence))
     return folded(" \n".join(dict.fromkeys(words)))
