@@ -21,6 +21,7 @@ PACKAGES = {
     "sae_lens": ("SAE features", "pip install 'plural-audit[models,sae]'"),
     "reportlab": ("reports", "pip install 'plural-audit[report]'"),
     "vl_convert": ("reports", "pip install 'plural-audit[report]'"),
+    "pyhanko": ("signing and verifying", "pip install 'plural-audit[sign]'"),
     "streamlit": ("the app", "pip install 'plural-audit[app]'"),
 }
 DISTRIBUTIONS = {"vl_convert": "vl-convert-python", "sae_lens": "sae-lens"}  # named otherwise than what is imported
