@@ -93,8 +93,8 @@ def decide(
     elif reach > resolution:
         outcome = Outcome.INSUFFICIENT
         reason = (
-            f"an excess of {resolution:.3g} would go unnoticed in more than {_in_a_hundred(1 - power)} audits: "
-            f"with {estimate.n_clusters} independent units only one of {reach:.3g} is found with power {power:g}"
+            f"an excess of {resolution:.3g} would go unnoticed in more than {_in_a_hundred(1 - power)} audits: the "
+            f"smallest that {estimate.n_clusters} independent units find with power {power:g} is {reach:.3g}"
         )
     elif within:
         outcome, reason = Outcome.PASS, f"{span}: within the bound, {' and '.join(map(str, bounds))}"

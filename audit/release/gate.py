@@ -12,7 +12,7 @@ What decides a cell, in this order (docs/gate.md):
 6. A FAIL with a waiver in force: PASS, shown with the waiver.
 
 A rule is as its worst cell and the run as its worst rule: FAIL before CONTESTED before INSUFFICIENT EVIDENCE before
-PASS. A run that was begun without this very policy cannot PASS.
+PASS. A run that was begun without this very policy cannot PASS, nor can one without judgements that the policy needs.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ EXIT_CODES: Mapping[Outcome, int] = {
 UPHELD, PARTLY = "upheld", "partly"  # states of a contest that found against the finding
 NOT_FIXED = "the policy was not fixed before the run; gather it with: plural-audit run --policy"
 CHANGED = "the policy was changed after the run was begun; gather the run again with the policy as it is now"
+UNHEARD = "the policy asks for what people said; give it: --judgements FILE (plural-audit desk judgements)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,15 +156,12 @@ def gate(
         day=today or date.today(),
     )
     rules = tuple(judge.rule(one) for one in asked)
-    fixed = _why_not_fixed(policy, manifest)
+    obstacles = _obstacles(policy, manifest, judgements)
     outcome = worst(result.outcome for result in rules)
-    notes = (
-        *((fixed,) if fixed else ()),
-        *_on_waivers(policy, rules, judge.day),
-        *(() if judgements is not None else ("no judgements were given, so contests are not known",)),
-    )
+    unheard = "no judgements were given, so contests are not known"
+    notes = (*obstacles, *_on_waivers(policy, rules, judge.day), *(() if judgements is not None else (unheard,)))
     return GateResult(
-        outcome=Outcome.INSUFFICIENT if outcome is Outcome.PASS and fixed else outcome,
+        outcome=Outcome.INSUFFICIENT if outcome is Outcome.PASS and obstacles else outcome,
         run_id=manifest.run_id,
         model=manifest.model.name,
         baseline_id="" if comparison is None else comparison.run_a.run_id,
@@ -204,9 +202,12 @@ def _compared(
     return compare(before, evidence, findings_a=found_before, findings_b=tuple(found))
 
 
-def _why_not_fixed(policy: Policy, manifest: Manifest) -> str:
+def _obstacles(policy: Policy, manifest: Manifest, judgements: Judgements | None) -> tuple[str, ...]:
+    """Why the run cannot PASS, whatever its cells say."""
     kept = manifest.settings.get("policy")
-    return "" if kept == policy.digest else NOT_FIXED if kept is None else CHANGED
+    fixed = "" if kept == policy.digest else NOT_FIXED if kept is None else CHANGED
+    unheard = UNHEARD if policy.judgements == "needed" and judgements is None else ""
+    return tuple(one for one in (fixed, unheard) if one)
 
 
 def _read(found: Sequence[Finding]) -> frozenset[str]:

@@ -130,6 +130,7 @@ class Policy(_Strict):
     confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
     power: _Chance = 0.8
     contested: _Contested = "hold"
+    judgements: Literal["needed", "optional"] = "optional"  # what people said has to be given for a PASS
     baseline: str = ""  # id of the run that rules with a margin compare with; "" whichever is given
     rule: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=500, strict=False)]
     waiver: Annotated[tuple[Waiver, ...], Field(max_length=500, strict=False)] = ()

@@ -16,7 +16,7 @@ from audit.release.bounds import Outcome
 from audit.release.gate import gate, worst
 from audit.release.outputs import as_json
 from tests.measures.people_sample import judgements, voice
-from tests.release.sample import contest, evidence_for, policy, run_of, sealed
+from tests.release.sample import HEAD, contest, evidence_for, policy, run_of, sealed
 
 RULE = """
 [[rule]]
@@ -189,6 +189,16 @@ def test_people_who_judged_are_counted_and_who_cannot_say_is_not(tmp_path):
     assert "no judgements were given" in gate(folder, agreed).cells[0].reason
 
 
+def test_a_policy_may_ask_that_people_are_heard(tmp_path):
+    """Who leaves the judgements out hides contests: such a run does not pass."""
+    agreed = policy(RULE, head=HEAD + 'judgements = "needed"\n')
+    folder = run_of(agreed, tmp_path)
+    unheard = gate(folder, agreed)
+    assert unheard.outcome is Outcome.INSUFFICIENT
+    assert unheard.notes[0].startswith("the policy asks for what people said")
+    assert gate(folder, agreed, judgements=judgements([], run_id=folder.path.name)).outcome is Outcome.PASS
+
+
 def test_judgements_of_another_run_are_refused(tmp_path):
     with pytest.raises(UsageError, match="of run other"):
         gate(run_of(policy(RULE), tmp_path), policy(RULE), judgements=judgements([], run_id="other"))
@@ -269,15 +279,9 @@ def test_a_rule_against_a_baseline_needs_one_and_the_one_that_is_pinned(tmp_path
     after = run_of(agreed, tmp_path, seed=2)
     with pytest.raises(UsageError, match="--baseline RUN"):
         gate(after, agreed)
-    pinned = policy(NO_WORSE, head='baseline = "0123456789ab"\n' + deciding_head())
+    pinned = policy(NO_WORSE, head=HEAD + 'baseline = "0123456789ab"\n')
     with pytest.raises(RunError, match="the policy pins 0123456789ab"):
         gate(run_of(pinned, tmp_path / "b", seed=2), pinned, baseline=run_of(None, tmp_path, seed=1))
-
-
-def deciding_head() -> str:
-    from tests.release.sample import HEAD
-
-    return HEAD
 
 
 # --- what must not matter --------------------------------------------------------------------------
