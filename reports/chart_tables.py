@@ -13,6 +13,7 @@ from reports.blocks import Column, Table
 from reports.circuit_charts import rows_of, short_name, signed_percent
 from reports.feature_charts import decimals_of
 from reports.judgement_charts import Bars
+from reports.people import answer_name
 from reports.words import NO_NUMBER, number
 
 MOST_NODES = 60  # rows of a table of nodes: large models have thousands
@@ -27,7 +28,8 @@ def node_shares(cells: pd.DataFrame) -> Table:
         (short_name(int(layer), int(head)), *(_share(wide.loc[(layer, head)].get(panel)) for panel in panels))
         for layer, head in order
     )
-    return _wide(_("Node"), panels, rows)
+    first = _("Node") if len(rows) == len(wide) else _("Node ({n} strongest of {all})", n=len(rows), all=len(wide))
+    return _wide(first, panels, rows)
 
 
 def curve_points(points: pd.DataFrame) -> Table:
@@ -171,7 +173,8 @@ def shared_sets(combinations: pd.DataFrame) -> Table:
 
 def bar_counts(bars: Sequence[Bars]) -> Table:
     """Of `distributions`: how many people said what."""
-    heads = [*bars[0].judged, *(_("severity {level}", level=level) for level in bars[0].severe)]
+    severe = (_("severity {level}", level=answer_name(level)) for level in bars[0].severe)
+    heads = [*map(answer_name, bars[0].judged), *severe]
     counts = (Column(title=title, width=1, align="right") for title in heads)
     rows = tuple((one.label, str(one.people), *map(str, (*one.judged.values(), *one.severe.values()))) for one in bars)
     people = Column(title=_("People"), width=1, align="right")

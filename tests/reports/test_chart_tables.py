@@ -35,9 +35,10 @@ def test_nodes_stand_in_the_order_of_what_they_carry_in_any_language():
 
 def test_of_a_large_model_the_table_has_the_strongest_nodes_alone():
     many = pd.DataFrame([{"panel": "English", "layer": n, "head": 0, "share": n / 1000} for n in range(100)])
-    rows = chart_tables.node_shares(many).rows
-    assert len(rows) == chart_tables.MOST_NODES
-    assert rows[0] == ("99.0", "+10 %")
+    table = chart_tables.node_shares(many)
+    assert len(table.rows) == chart_tables.MOST_NODES == 60
+    assert table.rows[0] == ("99.0", "+10 %")
+    assert heads(table) == ["Node (60 strongest of 100)", "English"]
 
 
 def test_a_circuit_without_random_ones_beside_it_has_no_number_for_them():

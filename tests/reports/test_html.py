@@ -337,10 +337,11 @@ def test_a_chart_loses_what_nobody_sees_and_keeps_what_is_painted():
     )
 
 
-def pictures_with_what_follows(found: tuple[Block, ...]) -> Iterator[tuple[Picture, tuple[Block, ...]]]:
-    for i, block in enumerate(found):
+def pictures_with_what_follows(found: tuple[Block, ...]) -> Iterator[tuple[Picture, list[Block]]]:
+    every = list(flat(found))
+    for i, block in enumerate(every):
         if isinstance(block, Picture):
-            yield block, found[i + 1 :]
+            yield block, every[i + 1 :]
 
 
 def test_every_picture_brings_its_numbers_or_a_table_follows_it(document):
