@@ -41,8 +41,12 @@ def compare_runs(
     everything: Annotated[bool, typer.Option("--all", help="Also the exploratory differences that show none.")] = False,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write everything as JSON to this file.")] = None,
     transfer: Annotated[
-        bool, typer.Option("--transfer", help="Also ask B's model how much A's circuits carry in it (needs torch).")
-    ] = False,
+        str,
+        typer.Option(
+            metavar="MODEL",
+            help="B's model, by name or folder: also ask it how much of its effect A's circuits carry (needs torch).",
+        ),
+    ] = "",
     accept_terms: Annotated[
         bool, typer.Option("--accept-terms", help="With --transfer: accept the licence terms of B's model.")
     ] = False,
@@ -63,7 +67,7 @@ def compare_runs(
         reporter.stage("comparing")
         comparison = compare(evidence[0], evidence[1], findings_a=found[0], findings_b=found[1])
         if transfer:
-            comparison = _with_transfer(comparison, evidence, reporter, accept_terms=accept_terms)
+            comparison = _with_transfer(comparison, evidence, transfer, reporter, accept_terms=accept_terms)
     if json_file is not None:
         write_json(json_file, as_content(comparison))
     if pdf_file is not None:
@@ -74,12 +78,12 @@ def compare_runs(
 
 
 def _with_transfer(
-    comparison: Comparison, evidence: Sequence[Evidence], reporter: ConsoleReporter, *, accept_terms: bool
+    comparison: Comparison, evidence: Sequence[Evidence], model: str, reporter: ConsoleReporter, *, accept_terms: bool
 ) -> Comparison:
     try:
         from audit.transfer import with_transfer
 
-        return with_transfer(comparison, *evidence, reporter=reporter, accept_terms=accept_terms)
+        return with_transfer(comparison, *evidence, model=model, reporter=reporter, accept_terms=accept_terms)
     except ModuleNotFoundError as error:
         raise ResourceError(f"{error.name} is not installed; pip install 'plural-audit[models]'") from None
 

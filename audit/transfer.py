@@ -33,14 +33,15 @@ if TYPE_CHECKING:
 
 
 def with_transfer(
-    comparison: Comparison, a: Evidence, b: Evidence, *, reporter: Reporter, accept_terms: bool = False
+    comparison: Comparison, a: Evidence, b: Evidence, *, model: str, reporter: Reporter, accept_terms: bool = False
 ) -> Comparison:
     """The comparison, its undefined shares of A's circuits in B measured on B's model where that can be done.
 
     Args:
         comparison: of a and b.
         a: whose circuits are carried over.
-        b: whose model is asked; it has to be found under the name it was audited by, and have the same bytes.
+        b: whose model is asked.
+        model: where that model is (a run does not keep its folder); it has to have the bytes that B audited.
         reporter: told what is done.
         accept_terms: accept the licence terms of the model on the user's behalf.
 
@@ -56,7 +57,7 @@ def with_transfer(
         raise UsageError("--transfer: both runs have to have looked inside in a language that both models read")
     if not open_:
         return comparison
-    looker = _looker(b.manifest.model, reporter, accept_terms=accept_terms)
+    looker = _looker(model, b.manifest.model, reporter, accept_terms=accept_terms)
     reporter.stage("patching A's circuits in B", total=len(open_), unit="languages")
     measured = {}
     for one in open_:
@@ -70,16 +71,16 @@ def with_transfer(
     )
 
 
-def _looker(record: ModelRecord, reporter: Reporter, *, accept_terms: bool) -> Looker:
+def _looker(ref: str, record: ModelRecord, reporter: Reporter, *, accept_terms: bool) -> Looker:
     from audit import models
     from audit.circuits import Looker
 
-    request = Request(model=record.ref, dtype=record.dtype, device=record.device)
+    request = Request(model=ref, dtype=record.dtype, device=record.device)
     found = prepare_model(request, reporter=reporter, accept_terms=accept_terms)
     if (found.weights_sha256, found.tokenizer_sha256) != (record.weights_sha256, record.tokenizer_sha256):
-        raise ModelError(f"{record.ref}: not the model that run B audited; give the same files under the same name")
+        raise ModelError(f"{ref}: not the model that run B audited ({record.name}); give that one")
     return Looker(
-        lambda: models.AuditedModel.load(record.ref, dtype=record.dtype, device=record.device),
+        lambda: models.AuditedModel.load(ref, dtype=record.dtype, device=record.device),
         model=found,
         versions={**{name: importlib.metadata.version(name) for name in OBSERVING}, "looking": str(LOOKING)},
         cache=ShardCache(cache_folder() / "shards"),

@@ -322,7 +322,7 @@ def _carried(pair: Pair, b: Inside, scope: Scope) -> Likeness:
         size = sum(len(nodes) for nodes in kept[0].values())
         reason = said(
             "B's run never patched A's circuit ({shared} of its {n} nodes, counted over folds, are in B's own); "
-            "compare --transfer asks B's model",
+            "compare --transfer MODEL asks B's model",
             shared=shared,
             n=size,
         )
