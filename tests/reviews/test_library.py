@@ -293,7 +293,7 @@ def test_a_page_of_ten_thousand_findings_takes_less_than_half_a_second(tmp_path,
                 "confirmatory": number % 5 == 0,
                 "sentence": f"Finding {number} " + "says something at some length. " * 8,
                 "searched": f"finding {number} " + "says something at some length. " * 8,
-                "content": {"filler": "x" * 1500},
+                "content": {"sentence": f"Finding {number}", "filler": "x" * 1500},
             }
             for number in range(10_000)
         ]
