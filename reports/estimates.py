@@ -235,15 +235,15 @@ def _tables(case: Case, fields: tuple[str, ...], unit: str, members: Sequence[Fi
         columns=(
             *(Column(title=_(SCOPE_TITLES[name]), width=2.0 if detects else 2.6) for name in names or ("suite",)),
             Column(
-                title=_("Estimate, {unit}", unit=unit_name(unit)) if unit else _("Estimate"), width=1.5, align="right"
+                title=_("Estimate, {unit}", unit=unit_name(unit)) if unit else _("Estimate"), width=1.8, align="right"
             ),
             # i18n: heading of a column, as in "95 % interval"
-            Column(title=_("{level} interval", level=level) if level else _("interval"), width=2.4, align="right"),
+            Column(title=_("{level} interval", level=level) if level else _("interval"), width=2.2, align="right"),
             *by_chance,
             Column(title=_("Items"), width=0.8, align="right"),
             Column(title=_("p adjusted"), width=1.3, align="right"),
             *detectable,
-            Column(title=_("Verdict"), width=3.0),
+            Column(title=_("Verdict"), width=2.8),
             # i18n: heading of a column: the id of a finding
             Column(title=_("Id"), width=1.45),
         ),

@@ -15,8 +15,8 @@ COMMUNITIES = {
 }
 SIZES = {"mathare-youth": 5, "kano-elders": 4, "oslo": 2, "lagos": 1}
 REGIONS = {"mathare-youth": "Nairobi", "kano-elders": "Kano", "oslo": "Oslo", "lagos": "Lagos"}
-CONTESTED = "stereotype_effect-en-gender"
-LONE = "stereotype_effect-sw-age"  # one of all differs
+CONTESTED = sample.id_of("stereotype_effect-en-gender")
+LONE = sample.id_of("stereotype_effect-sw-age")  # one of all differs
 SCALE = ("disagree", "partly", "agree")
 ARABIC, HOSTILE = "هذا ليس صحيحا عندنا", '<b>not</b> so & <font name="x">here</font> =1+1'
 COMMENTS = {
@@ -99,7 +99,7 @@ def contests() -> tuple[ContestRecord, ...]:
         ),
         ContestRecord(
             id="c2" * 16,
-            finding="stereotype_effect-sw-gender",
+            finding=sample.id_of("stereotype_effect-sw-gender"),
             community="mathare-youth",
             state="rejected",
             open=False,

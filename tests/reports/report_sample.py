@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pandas as pd
@@ -163,6 +164,11 @@ def manifest(**changes: object) -> Manifest:
     return Manifest(**{**plain, **changes})  # type: ignore[arg-type]
 
 
+def id_of(what: str) -> str:
+    """An id like those of real findings, from measure and scope: "stereotype_effect-en-gender"."""
+    return hashlib.sha256(what.encode()).hexdigest()[:12]
+
+
 def estimate(value: float, *, half: float = 0.2, unit: str = "nats", n: int = 12) -> Estimate:
     return Estimate(
         value=value,
@@ -193,7 +199,7 @@ def finding(name: str, scope: Scope, value: float | None, verdict: Verdict, **ch
     )
     where = " ".join(word for word in (scope.language, scope.topic, scope.culture) if word)
     plain: dict[str, object] = {
-        "id": f"{name}-{where}".replace(" ", "-").lower(),
+        "id": id_of(f"{name}-{where}".replace(" ", "-").lower()),
         "family": f"{name} by language",
         "confirmatory": name != "knowledge_gap",
         "family_size": 18,

@@ -13,23 +13,43 @@ import report_sample as sample
 from audit.errors import RunError
 from audit.records import Judgements, Voice
 from reports import build_pdf, charts, content, judgement_charts, text
-from reports.blocks import Bullets, Dot, Facts, Group, Heading, Picture, Plot, Quote, Table, Text
+from reports.blocks import Bullets, Columns, Dot, Facts, Group, Heading, Picture, Plot, Quote, Sheet, Table, Text
 from reports.case import Case
+from reports.contests import marked
 from reports.judgement_charts import Bars, Interval
-from reports.judgements import MOST_WORDS, TITLE, marked, people_pages
+from reports.judgements import people_pages
+from reports.people import TITLE, Told
+from reports.people_words import FULL, PAGE, on_page
 
 pypdf = pytest.importorskip("pypdf")
 
 
-def pages(judgements, findings=None):
+def told_of(judgements, findings=None):
     findings = marked(sample.findings() if findings is None else findings, judgements)
-    return people_pages(Case(sample.evidence(), findings, "run", text.can_draw, text.spelled_out, judgements))
+    case = Case(sample.evidence(), findings, "run", text.can_draw, text.spelled_out, judgements)
+    return Told.of(case, judgements)
+
+
+def pages(judgements, findings=None, own=None):
+    """The section, for a report in which the findings `own` have a page of their own; all, where none are named."""
+    told = told_of(judgements, findings)
+    return people_pages(told, pages={f.id for f in told.case.findings} if own is None else own)
+
+
+def sheet_of(judgements, finding):
+    """What the page of one finding says of people."""
+    told = told_of(judgements)
+    return on_page(told, told.findings[finding])
 
 
 def flat(blocks):
     for block in blocks:
         if isinstance(block, Group):
             yield from flat(block.blocks)
+        elif isinstance(block, Sheet):
+            yield from flat((*block.blocks, *block.spare))
+        elif isinstance(block, Columns):
+            yield from flat([inner for column in block.columns for inner in column])
         else:
             yield block
 
@@ -129,7 +149,7 @@ def test_a_contested_finding_is_marked_wherever_it_is_listed(judged):
     said = [s for b in every if isinstance(b, Bullets) for s in b.items]
     said += [b.text for b in every if isinstance(b, Text)]
     told = [s for s in said if sentence in s]
-    assert len(told) >= 3  # summary, its measure's section, its items, here
+    assert len(told) >= 2  # its page, and its contest
     assert all(s == f"Contested: {sentence}" for s in told)
     rows = [row for b in every if isinstance(b, Table) for row in b.rows if row[:2] == ("Contested: English", "Gender")]
     dots = [d for b in every if isinstance(b, Plot) for d in b.dots if isinstance(d, Dot) and "Contested" in d.label]
@@ -181,12 +201,39 @@ def test_what_cannot_be_told_says_why():
 # --- finding by finding ------------------------------------------------------------------------
 
 
-def test_contested_findings_come_first_and_twelve_are_told_in_full(blocks):
+def test_words_on_contested_findings_come_first(blocks):
     heads = [b.text for b in part(blocks, "Finding by finding") if isinstance(b, Heading)]
-    assert heads[0] == "1. Stereotype effect: English · Gender"
-    assert heads[12:] == ["Further findings", "Who differs on them, in their own words"]
+    assert heads[0] == f"Stereotype effect: English · Gender · {people.CONTESTED[:8]}"
+    assert "Further findings" not in heads
+
+
+def test_findings_without_a_page_have_their_counts_in_a_table(judged):
+    """Six of 18 have none: a row for each of two communities and for the others together."""
+    own = [f.id for f in sample.findings() if f.measurement.measure == "stereotype_effect"][:12]
+    blocks = pages(judged, own=own)
     (table,) = [b for b in part(blocks, "Further findings") if isinstance(b, Table)]
-    assert len(table.rows) == 6 * 3  # findings x (two communities, the others together)
+    assert len(table.rows) == 6 * 3
+
+
+def test_a_page_has_the_answers_of_each_community_and_a_few_words_of_both_sides(judged):
+    blocks = sheet_of(judged, people.LONE)
+    (picture,) = [b for b in flat(blocks) if isinstance(b, Picture)]
+    assert "Dattawan Kano (4): 4 agree. Mathare Youth Forum (5): 4 agree, 1 disagree." in picture.alt
+    said = words_of(blocks)
+    assert "Who differs: 1 person\nMathare Youth Forum: disagree: Not in my quarter." in said
+    assert "Who says what most say (“agree”): 11 people" in said
+
+
+def test_a_page_quotes_one_of_each_side_and_counts_the_others(judged):
+    voices = tuple(dataclasses.replace(v, comment="so " * 100, comment_language="en") for v in judged.voices)
+    said = words_of(sheet_of(dataclasses.replace(judged, voices=voices), people.LONE))
+    assert f"… [cut here; {300 - PAGE.characters} more characters: see {TITLE}]" in said
+    assert f"10 more comments: see “{TITLE}”." in said  # 11 agree
+
+
+def test_a_finding_that_fewer_than_three_judged_has_nothing_of_people_on_its_page(judged):
+    two = tuple(v for v in judged.voices if v.person in ("1", "2"))
+    assert sheet_of(dataclasses.replace(judged, voices=two), people.LONE) == ()
 
 
 def test_one_who_differs_is_quoted_beside_the_others(judged):
@@ -196,14 +243,14 @@ def test_one_who_differs_is_quoted_beside_the_others(judged):
     assert "Who says what most say (“agree”): 11 people" in said
 
 
-def test_one_who_differs_on_a_finding_without_a_picture_is_quoted_too(blocks):
-    said = words_of(part(blocks, "Who differs on them"))
+def test_one_who_differs_on_a_finding_without_a_page_is_quoted_too(judged):
+    said = words_of(part(pages(judged, own=()), "Who differs on them"))
     assert "Stereotype effect: Swahili · Age (most say “agree”): 1 person" in said
     assert "Mathare Youth Forum: disagree: Not in my quarter." in said
 
 
 def test_words_stand_in_their_own_script_and_markup_is_shown_as_written(blocks):
-    said = words_of(part(blocks, "1. "))
+    said = words_of(part(blocks, "Stereotype effect: English · Gender"))
     assert people.ARABIC in said
     assert people.HOSTILE in said
     assert all(text.can_draw(line) for line in words_of(blocks).splitlines())
@@ -238,17 +285,18 @@ def test_long_words_are_cut_and_say_so(judged):
     long = "so " * 1000
     voices = tuple(dataclasses.replace(v, comment=long if v.finding == people.LONE else "") for v in judged.voices)
     said = words_of(pages(dataclasses.replace(judged, voices=voices)))
-    assert f"… [cut here; {3000 - MOST_WORDS} more characters in the desk]" in said
+    assert f"… [cut here; {3000 - FULL.characters} more characters: see the desk]" in said
 
 
 def test_nobody_of_a_small_community_is_named_or_counted_apart(blocks, judged):
     """Oslo has two people and Lagos one: together three, and shown as others."""
-    said = words_of(blocks)
-    assert "Oslo" not in said
-    assert "Lagos" not in said
-    assert "others (3): " in said
-    two = tuple(v for v in judged.voices if v.community != "lagos")
-    assert "others (2)" not in words_of(pages(dataclasses.replace(judged, voices=two)))
+    page = words_of(sheet_of(judged, people.LONE))
+    for said in (words_of(blocks), page):
+        assert "Oslo" not in said
+        assert "Lagos" not in said
+    assert "others (3): " in page
+    two = dataclasses.replace(judged, voices=tuple(v for v in judged.voices if v.community != "lagos"))
+    assert "others (2)" not in words_of(sheet_of(two, people.LONE))
 
 
 def test_a_finding_of_which_two_people_spoke_is_not_shown(judged):
