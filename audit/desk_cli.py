@@ -160,7 +160,8 @@ def judgements(
     with _opened(db) as desk:
         said = _reviews("summary").judgements_of(desk, run, by=None)
     write_judgements(file, said)
-    terminal.line(f"{file}: {len(said.voices)} judgements, {len(said.contests)} contests, as of event {said.as_of}")
+    counts = f"judgements: {len(said.voices)}; contests: {len(said.contests)}"
+    terminal.line(f"{file}: {counts}; as of event {said.as_of}")
 
 
 @contextmanager
