@@ -14,11 +14,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
+from babel import Locale
 
 from audit.records import Estimate, Verdict
-from audit.wording import _
+from audit.wording import _, language
 from reports.blocks import Dot, Plot
 from reports.text import FONT_DIR, LABEL_SIZE, is_plain, label, width
+from reports.words import verdict_name
 
 COLOURS = {
     Verdict.EVIDENCE: "#C44E00",
@@ -107,7 +109,7 @@ def chart(plot: Plot, *, width: float, limits: tuple[float, float]) -> Any:
     ticks = 7 if len(panels) < 2 else 4 if across >= NARROW_PANEL else 2
     x_axis = alt.Axis(tickCount=ticks, grid=True, domain=False, ticks=False, labelPadding=4)
     x = alt.X("value:Q", scale=scale, title=plot.unit, axis=x_axis)
-    names = [str(v) for v in seen]
+    names = [verdict_name(v) for v in seen]
     colour = alt.Color(
         "verdict:N",
         scale=alt.Scale(domain=names, range=[COLOURS[v] for v in seen]),
@@ -186,7 +188,7 @@ def _row(dot: Dot, plot: Plot, limits: tuple[float, float]) -> dict[str, object]
         "low": max(dot.low, limits[0]),
         "high": min(dot.high, limits[1]),
         "null": 0.0 if plot.null is None else plot.null,  # drawn only where there is one
-        "verdict": str(dot.verdict),
+        "verdict": verdict_name(dot.verdict),
         "fill": FAINT if dot.faint else 1.0,
         "stroke": FAINT if dot.faint else BAR,
     }
@@ -230,12 +232,21 @@ def styled(drawn: Any, *, rows: bool = False, size: float = LABEL_SIZE) -> Any:
     """
     axis = {"labelColor": INK, "titleColor": GREY, "gridColor": HAIR, "labelFontSize": size, "titleFontSize": size}
     return (
-        drawn.configure(font="Noto Sans", background="transparent", padding=2)
+        drawn.configure(font="Noto Sans", background="transparent", padding=2, locale=_numbers())
         .configure_axis(**axis, titleFontWeight="normal", gridWidth=0.5)
         .configure_axisY(grid=rows)
         .configure_view(stroke=None)
         .configure_legend(labelFontSize=size, labelColor=INK, offset=6)
     )
+
+
+def _numbers() -> Any:
+    """How the language in use writes the numbers of axes."""
+    import altair as alt
+
+    symbols = Locale.parse(language()).number_symbols["latn"]
+    number = alt.NumberLocale(decimal=symbols["decimal"], thousands=symbols["group"], grouping=[3], currency=["", ""])
+    return alt.Locale(number=number)
 
 
 def one_estimate(result: Estimate, verdict: Verdict, *, width: float, size: float = LABEL_SIZE) -> Any:

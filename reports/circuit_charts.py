@@ -14,10 +14,13 @@ import numpy as np
 import pandas as pd
 
 from audit.records import MLP
+from audit.wording import N_, _
 from reports.charts import HAIR, INK, styled
+from reports.words import number, signed_percent
 
 ORANGE, BLUE = "#C44E00", "#0072B2"
-CARRIES, OPPOSES = "carries the effect", "works against it"
+# i18n: what a node of a circuit does: the ends of a scale of colours
+CARRIES, OPPOSES = N_("carries the effect"), N_("works against it")
 # Nine classes, from against the effect over none to carrying it; colour-blind readers tell orange from blue.
 DIVERGING = ("#005A8E", "#3F8FC4", "#8FC0E0", "#CFE3F1", "#F4F4F2", "#FBDCC4", "#F4A873", "#E0732A", "#A63E00")
 EDGES = (-0.30, -0.10, -0.03, -0.01, 0.01, 0.03, 0.10, 0.30)  # between the classes, as shares of the effect
@@ -31,7 +34,8 @@ PALE = ("#A9CBE3", "#CDD1D6", "#F4C9AB")  # of single lines, beside the full col
 GAP = 18  # points between small charts
 MOST_CELL = 13.0  # points
 NARROW = 16.0  # points; a square that is less wide does not hold its name
-PARTS = ("necessity: lost without it", "sufficiency: brought back by it alone")
+# i18n: two kinds of lines in a chart: the share of the effect that is lost without the circuit, or comes back by it
+PARTS = (N_("necessity: lost without it"), N_("sufficiency: brought back by it alone"))
 
 
 def rows_of(table: pd.DataFrame) -> Iterable[Any]:
@@ -172,7 +176,7 @@ def _scale_key() -> Any:
     step = 34
     fills = pd.DataFrame([{"from": i, "to": i + 1, "fill": colour} for i, colour in enumerate(DIVERGING)])
     parts = pd.DataFrame([{"at": i + 1, "name": signed_percent(edge)} for i, edge in enumerate(EDGES)])
-    ends = pd.DataFrame([{"at": 0, "name": OPPOSES}, {"at": len(DIVERGING), "name": CARRIES}])
+    ends = pd.DataFrame([{"at": 0, "name": _(OPPOSES)}, {"at": len(DIVERGING), "name": _(CARRIES)}])
     scale = alt.Scale(domain=[0, len(DIVERGING)], nice=False)
 
     def words(end: int, *, align: Any) -> Any:
@@ -191,17 +195,6 @@ def _scale_key() -> Any:
     left = words(0, align="left").encode(x=alt.X("at:Q", scale=scale, axis=None), text="name:N")
     right = words(1, align="right").encode(x=alt.X("at:Q", scale=scale, axis=None), text="name:N")
     return alt.layer(bars, numbers, left, right).properties(width=step * len(DIVERGING), height=36)
-
-
-def percent(share: float) -> str:
-    """A share as a whole percentage: "10 %", "−3 %"."""
-    return signed_percent(share).lstrip("+")
-
-
-def signed_percent(share: float) -> str:
-    """A share as a whole percentage with its sign: "+10 %", "−3 %", "0 %"."""
-    n = round(100 * share)
-    return f"{'+' if n > 0 else '−' if n < 0 else ''}{abs(n)} %"
 
 
 def _header() -> Any:
@@ -235,10 +228,10 @@ def transfer(cells: pd.DataFrame, *, width: float) -> Any:
     x = alt.X(
         "judged:N",
         sort=columns,
-        title="judged in",
+        title=_("judged in"),
         axis=alt.Axis(orient="top", labelAngle=angle, labelAlign="center" if not angle else "left", **axis),
     )
-    y = alt.Y("chosen:N", sort=rows, title="chosen in", axis=alt.Axis(**axis))
+    y = alt.Y("chosen:N", sort=rows, title=_("chosen in"), axis=alt.Axis(**axis))
     base = alt.Chart(data)
     fill = base.mark_rect(stroke="#FFFFFF", strokeWidth=1).encode(x=x, y=y, color=alt.Color("fill:N", scale=None))
     own = (
@@ -256,7 +249,7 @@ def transfer(cells: pd.DataFrame, *, width: float) -> Any:
 def _transfer_row(cell: Any) -> dict[str, object]:
     known = math.isfinite(cell.share)
     fill = colour_of(cell.share, edges=STEPS, colours=SEQUENTIAL) if known else UNREAD_GREY
-    text = percent(cell.share).removesuffix(" %") if known else cell.word
+    text = number(100 * cell.share, decimals=0) if known else cell.word
     return {
         "chosen": cell.chosen,
         "judged": cell.judged,
@@ -279,7 +272,8 @@ def curves(points: pd.DataFrame, *, width: float) -> Any:
 
     panels = list(dict.fromkeys(points["panel"]))
     across = 4 if len(panels) > 1 else 1
-    data = points.assign(part=[PARTS[0] if part == "necessity" else PARTS[1] for part in points["part"]])
+    parts = [_(part) for part in PARTS]
+    data = points.assign(part=[parts[0] if part == "necessity" else parts[1] for part in points["part"]])
     low, high = curve_limits(points)
     scale = alt.Scale(domain=[low, high], nice=False, clamp=True)
     axis = alt.Axis(
@@ -300,13 +294,13 @@ def curves(points: pd.DataFrame, *, width: float) -> Any:
     )
     colour = alt.Color(
         "part:N",
-        scale=alt.Scale(domain=list(PARTS), range=[ORANGE, BLUE]),
+        scale=alt.Scale(domain=parts, range=[ORANGE, BLUE]),
         legend=alt.Legend(
             title=None, orient="top", direction="horizontal", labelLimit=300, columnPadding=16, symbolStrokeWidth=0
         ),
     )
-    shape = alt.Shape("part:N", scale=alt.Scale(domain=list(PARTS), range=["circle", "square"]))
-    dash = alt.StrokeDash("part:N", scale=alt.Scale(domain=list(PARTS), range=[[1, 0], [4, 2]]), legend=None)
+    shape = alt.Shape("part:N", scale=alt.Scale(domain=parts, range=["circle", "square"]))
+    dash = alt.StrokeDash("part:N", scale=alt.Scale(domain=parts, range=[[1, 0], [4, 2]]), legend=None)
     base = alt.Chart()
     y = alt.Y("share:Q", scale=scale, title=None, axis=axis)
     band = (
@@ -377,7 +371,7 @@ def _reading(lines: pd.DataFrame, *, names: Sequence[str], title: str, width: fl
     dash = alt.StrokeDash("series:N", scale=alt.Scale(domain=list(names), range=dashes), legend=None)
     y_axis = alt.Axis(ticks=False, domain=False, tickCount=4, grid=True, gridWidth=0.5)
     x_axis = alt.Axis(grid=False, tickCount=4, tickMinStep=1, format="d", ticks=False, labelPadding=4)
-    x = alt.X("layer:Q", title="layer", scale=alt.Scale(nice=False, zero=False), axis=x_axis)
+    x = alt.X("layer:Q", title=_("layer"), scale=alt.Scale(nice=False, zero=False), axis=x_axis)
     y = alt.Y("value:Q", title=None, axis=y_axis)
     middle = lines.groupby(["series", "layer"], sort=False, as_index=False)["value"].median()
     thin = (

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from audit.records import MLP
+from audit.wording import _
 from reports.charts import GREY, HAIR, INK, styled
 from reports.circuit_charts import BLUE, CARRIES, OPPOSES, ORANGE, rows_of
 from reports.text import LABEL_SIZE
@@ -34,9 +35,9 @@ def graph(edges: pd.DataFrame, *, n_layers: int, width: float, size: float = LAB
         ]
     )
     lines, readers = _graph_lines(edges, places)
-    heights = {y: layer for (layer, _), (_, y) in places.items()}
-    marks = pd.DataFrame([{"y": y, "name": f"layer {of}"} for y, of in heights.items() if 0 <= of < n_layers])
-    right = max(x for x, _ in places.values()) + 0.6
+    heights = {y: layer for (layer, _head), (_x, y) in places.items()}
+    marks = pd.DataFrame([{"y": y, "name": _("layer {n}", n=of)} for y, of in heights.items() if 0 <= of < n_layers])
+    right = max(x for x, _y in places.values()) + 0.6
     left = -0.6 - (right + 0.6) * 0.12  # room for the names of the layers
     sx = alt.Scale(domain=[left, right], nice=False, zero=False)
     sy = alt.Scale(domain=[-0.45, len(heights) - 0.55], nice=False, zero=False)
@@ -56,15 +57,15 @@ def graph(edges: pd.DataFrame, *, n_layers: int, width: float, size: float = LAB
         )
     colour = alt.Color(
         "sign:N",
-        scale=alt.Scale(domain=[CARRIES, OPPOSES], range=[ORANGE, BLUE]),
+        scale=alt.Scale(domain=[_(CARRIES), _(OPPOSES)], range=[ORANGE, BLUE]),
         legend=alt.Legend(title=None, orient="top", direction="horizontal", symbolType="stroke", symbolStrokeWidth=2.5),
     )
     dash = alt.StrokeDash(
         "sign:N",
-        scale=alt.Scale(domain=[CARRIES, OPPOSES], range=[[1, 0], [5, 3]]),
+        scale=alt.Scale(domain=[_(CARRIES), _(OPPOSES)], range=[[1, 0], [5, 3]]),
         legend=alt.Legend(title=None, orient="top", direction="horizontal", symbolType="stroke"),
     )
-    for _, line in lines.groupby("edge", sort=True):
+    for _edge, line in lines.groupby("edge", sort=True):
         layers.append(
             alt.Chart(line)
             .mark_line(interpolate="linear", strokeWidth=larger * float(line["width"].iloc[0]), opacity=0.75)
@@ -107,7 +108,7 @@ def graph_places(edges: pd.DataFrame, *, n_layers: int) -> dict[tuple[int, int],
         for layer, head in zip(edges[f"{source}_layer"], edges[f"{source}_head"], strict=True)
     }
     inner = {node for node in ends if 0 <= node[0] < n_layers}
-    columns = sorted({head for _, head in inner}, key=lambda head: (head == MLP, head))
+    columns = sorted({head for _layer, head in inner}, key=lambda head: (head == MLP, head))
     levels = sorted({(layer, layer in range(n_layers) and head == MLP) for layer, head in ends})
     middle = (len(columns) - 1) / 2
     return {
@@ -126,9 +127,9 @@ def _end(layer: int, head: int, n_layers: int) -> tuple[int, int]:
 
 def _graph_name(layer: int, head: int, *, n_layers: int) -> str:
     if layer == -1:
-        return "slot"
+        return _("slot")
     if layer == n_layers:
-        return "answer"
+        return _("answer")
     return f"MLP {layer}" if head == MLP else f"{layer}.{head}"
 
 
@@ -140,7 +141,7 @@ def _graph_lines(
     between: dict[tuple[tuple[int, int], tuple[int, int]], int] = {}
     points, readers = [], []
     t = np.linspace(0, 1, 17)
-    middle = max(x for x, _ in places.values())  # twice the middle of the picture
+    middle = max(x for x, _y in places.values())  # twice the middle of the picture
     for i, edge in enumerate(rows_of(edges)):
         source, target = (_key(places, edge.from_layer, edge.from_head), _key(places, edge.to_layer, edge.to_head))
         (x0, y0), (x1, y1) = places[source], places[target]
@@ -152,7 +153,7 @@ def _graph_lines(
         cx, cy = (x0 + x1) / 2 + 2 * swing, (y0 + y1) / 2
         xs = (1 - t) ** 2 * x0 + 2 * t * (1 - t) * cx + t**2 * x1
         ys = (1 - t) ** 2 * y0 + 2 * t * (1 - t) * cy + t**2 * y1
-        sign = CARRIES if edge.score >= 0 else OPPOSES
+        sign = _(CARRIES) if edge.score >= 0 else _(OPPOSES)
         wide = 0.8 + 4.2 * abs(float(edge.score)) / largest
         points += [
             {"edge": i, "step": s, "x": a, "y": b, "sign": sign, "width": wide}

@@ -12,11 +12,12 @@ from typing import Any
 
 import pandas as pd
 
+from audit.wording import N_, _
 from reports.charts import GREY, HAIR, INK, beside, styled
 from reports.circuit_charts import BLUE, GAP, ORANGE, colour_of, ink_on, rows_of
 from reports.text import label as label_of
 from reports.text import width as width_of
-from reports.words import number
+from reports.words import NO_NUMBER, UNREAD_SIGN, between, count, figure, number
 
 BELOW = "#FFFFFF"  # ground of a number below the scale
 GROUNDS = ("#E6EFF6", "#B9D5E9", "#7FB2D6", "#3D85BB", "#005A8E")
@@ -26,9 +27,12 @@ CELL = 13.0  # points, height of a cell
 MOST_CELL_WIDTH = 34.0
 APART = 5.0  # between the first column and the others
 MOST_NAME = 96.0  # points, of a name beside a row
-DIVERSITY, SIMILAR = "all cultures equally different", "overlapping cultures count for less"
-ALL, FOLLOW = "latents", "of them, activity goes with content (p < 0.05)"
-NOT_READ, NO_NUMBER = "not interpretable", "– no number"
+# i18n: two kinds of lines in a chart of how many cultures there are in effect
+DIVERSITY, SIMILAR = N_("all cultures equally different"), N_("overlapping cultures count for less")
+# i18n: two kinds of bars: how many latents there are, and how many of them go with content
+ALL, FOLLOW = N_("latents"), N_("of them, activity goes with content (p < {level})")
+# i18n: the key of a map: what stands in cells without a number
+NOT_READ, NONE = N_("not interpretable"), N_("– no number")
 NICE = (1.0, 2.0, 2.5, 5.0)
 
 
@@ -125,9 +129,10 @@ def _cell_map(
                 "ink": ink_on(fill) if known else GREY,
                 "text": number(one.value, decimals=decimals) if known else one.word,
                 "sure": bool(one.sure),
+                "barred": one.word == _(UNREAD_SIGN),
             }
         )
-        if one.word == "n.i.":
+        if one.word == _(UNREAD_SIGN):
             hatch += _hatched(left, top, cell)
     base = alt.Chart(pd.DataFrame(data))
     x, y = alt.X(**_at("x", x_scale)), alt.Y(**_at("y", y_scale))
@@ -143,7 +148,7 @@ def _cell_map(
         )
     size = 7.5 if cell >= 24 else 6.5
     told = {**middle, "text": alt.Text("text:N"), "color": alt.Color("ink:N", scale=None)}
-    plain = base.transform_filter("!datum.sure && datum.text != 'n.i.'")
+    plain = base.transform_filter("!datum.sure && !datum.barred")
     layers += [
         plain.mark_text(fontSize=size).encode(**told),
         base.transform_filter("datum.sure").mark_text(fontSize=size, fontWeight="bold").encode(**told),
@@ -191,13 +196,13 @@ def _map_key(edges: Sequence[float], decimals: int, words: set[str], *, width: f
 
     places = max(decimals - 1, _needed(edges))
     bounds = [number(edge, decimals=places) for edge in edges]
-    entries = [(BELOW, f"below {bounds[0]}")]
+    entries = [(BELOW, _("below {bound}", bound=bounds[0]))]
     entries += [
-        (ground, f"{low} to {high}" if high else f"{low} or more")
+        (ground, between(low, high) if high else _("{low} or more", low=low))
         for ground, low, high in zip(GROUNDS, bounds, [*bounds[1:], ""], strict=True)
     ]
-    entries += [(BELOW, NOT_READ)] if "n.i." in words else []
-    entries += [(BELOW, NO_NUMBER)] if "–" in words else []
+    entries += [(BELOW, _(NOT_READ))] if _(UNREAD_SIGN) in words else []
+    entries += [(BELOW, _(NONE))] if NO_NUMBER in words else []
     x, y, widest, hatch = 0.0, 0.0, 0.0, []
     data: list[dict[str, Any]] = []
     for fill, text in entries:
@@ -206,7 +211,7 @@ def _map_key(edges: Sequence[float], decimals: int, words: set[str], *, width: f
             x, y = 0.0, y + CELL + 3
         data.append({"x": x, "x2": x + 12, "y": y, "y2": y + CELL, "yc": y + CELL / 2, "at": x + 16})
         data[-1] |= {"fill": fill, "text": text}
-        hatch += _hatched(x, y, 12) if text == NOT_READ else []
+        hatch += _hatched(x, y, 12) if text == _(NOT_READ) else []
         x += wide
         widest = max(widest, x)
     tall = y + CELL
@@ -247,13 +252,13 @@ def profiles(panels: Mapping[str, pd.DataFrame], *, width: float) -> Any:
     across = min(4, len(panels))
     wide = min(190.0, width / across - GAP - 24)
     most = max(float(table["n_cultures"].max()) for table in panels.values())
-    names = [DIVERSITY] + ([SIMILAR] if any(t["similar"].notna().any() for t in panels.values()) else [])
+    names = [_(DIVERSITY)] + ([_(SIMILAR)] if any(t["similar"].notna().any() for t in panels.values()) else [])
     y_scale = alt.Scale(domain=[0, most * 1.06], nice=False)
     drawn = []
     for title, table in panels.items():
         x = alt.X(
             "q:Q",
-            title="order q",
+            title=_("order q"),
             scale=alt.Scale(domain=[0, 2], nice=False),
             axis=alt.Axis(values=[0, 1, 2], format="d", grid=False, ticks=False, labelPadding=4),
         )
@@ -264,7 +269,7 @@ def profiles(panels: Mapping[str, pd.DataFrame], *, width: float) -> Any:
 
         data = table[["q", "value", "low", "high", "similar", "n_cultures"]]
         lines = pd.concat(
-            [data.assign(series=DIVERSITY, at=data["value"]), data.assign(series=SIMILAR, at=data["similar"])]
+            [data.assign(series=_(DIVERSITY), at=data["value"]), data.assign(series=_(SIMILAR), at=data["similar"])]
         )
         lines = lines[lines["at"].notna()]
         base = alt.Chart(data)
@@ -323,7 +328,7 @@ def intervals(panels: Mapping[str, pd.DataFrame], *, unit: str, width: float) ->
         if data["missing"].any():
             layers.append(
                 base.transform_filter("datum.missing")
-                .mark_text(text="no number", fontSize=7.5, color=GREY, align="left", dx=4)
+                .mark_text(text=_("no number"), fontSize=7.5, color=GREY, align="left", dx=4)
                 .encode(y=y, x=across("zero"))
             )
         drawn.append(alt.layer(*layers).properties(width=wide, height=alt.Step(15), title=_title(title)))
@@ -342,7 +347,8 @@ def kinds(panels: Mapping[str, pd.DataFrame], *, width: float) -> Any:
     names = list(dict.fromkeys(kind for table in panels.values() for kind in table["kind"]))
     label = max(map(width_of, names)) + 10
     wide = min(300.0, (width - label) / len(panels) - GAP - 24)
-    scale = alt.Scale(domain=[ALL, FOLLOW], range=[GROUNDS[1], GROUNDS[4]])
+    follows = _(FOLLOW, level=figure(0.05, 2))
+    scale = alt.Scale(domain=[_(ALL), follows], range=[GROUNDS[1], GROUNDS[4]])
     drawn = []
     for i, (title, table) in enumerate(panels.items()):
         axis = alt.Axis(ticks=False, domain=False, labels=not i, **(beside(names) if not i else {}))
@@ -352,15 +358,15 @@ def kinds(panels: Mapping[str, pd.DataFrame], *, width: float) -> Any:
         key = alt.Legend(title=None, orient="bottom", direction="horizontal", labelLimit=400, columnPadding=14)
 
         def across(name: str, *, scale: Any = x_scale, axis: Any = x_axis) -> Any:
-            return alt.X(f"{name}:Q", title="latents", scale=scale, axis=axis)
+            return alt.X(f"{name}:Q", title=_(ALL), scale=scale, axis=axis)
 
         colour = alt.Color("series:N", scale=scale, legend=key)
-        every = alt.Chart(table.assign(series=ALL)).mark_bar(size=13).encode(y=y, x=across("n"), color=colour)
-        follow = alt.Chart(table.assign(series=FOLLOW)).mark_bar(size=6)
+        every = alt.Chart(table.assign(series=_(ALL))).mark_bar(size=13).encode(y=y, x=across("n"), color=colour)
+        follow = alt.Chart(table.assign(series=follows)).mark_bar(size=6)
         follow = follow.encode(y=y, x=across("with_content"), color=colour)
         chance = alt.Chart(table).mark_tick(color=ORANGE, thickness=2, size=15).encode(y=y, x=across("by_chance"))
         words = (
-            alt.Chart(table.assign(text=[f"{row.n}" for row in rows_of(table)]))
+            alt.Chart(table.assign(text=[count(row.n) for row in rows_of(table)]))
             .mark_text(align="left", dx=4, fontSize=8, color=INK)
             .encode(y=y, x=across("n"), text="text:N")
         )
@@ -398,7 +404,7 @@ def shared(combinations: pd.DataFrame, *, languages: Sequence[str], marked: Sequ
         for n, fill, half in ((one.n, GROUNDS[1], 0.3), (one.n_content, GROUNDS[4], 0.16)):
             tip = top - (top - 14) * n / most
             bars.append({"x": middle - step * half, "x2": middle + step * half, "y": tip, "y2": top, "fill": fill})
-        bars[-2]["text"], bars[-2]["xc"] = str(int(one.n)), middle
+        bars[-2]["text"], bars[-2]["xc"] = count(one.n), middle
         at = [j for j, name in enumerate(languages) if name in one.members]
         for j in range(len(languages)):
             fill = INK if j in at else HAIR

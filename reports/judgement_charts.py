@@ -13,10 +13,13 @@ import pandas as pd
 
 from audit.measures.opinions import Place
 from audit.measures.people import CANNOT_SAY, NOT_SAID, SEVERITY
+from audit.wording import _
 from reports.charts import GREY, INK, beside, styled
 from reports.circuit_charts import ink_on
+from reports.people import answer_name
 from reports.text import LABEL_SIZE, isolated, label
 from reports.text import width as width_of
+from reports.words import unit_name
 
 JUDGED = {
     "agree": "#1B7F63",
@@ -113,13 +116,14 @@ def _key(width: float) -> Any:
     data: list[dict[str, Any]] = []
     words: list[dict[str, Any]] = []
     for left, title, colours in (
-        (LABEL, "Judgement: the finding is right", JUDGED),
-        (LABEL + wide + GAP, "Severity: no harm (0) to severe (4)", SEVERE),
+        (LABEL, _("Judgement: the finding is right"), JUDGED),
+        (LABEL + wide + GAP, _("Severity: no harm (0) to severe (4)"), SEVERE),
     ):
         words.append({"x": left, "y": 6, "text": title, "bold": True})
         x = left
-        spare = (wide - sum(12 + width_of(name) for name in colours)) / len(colours)
-        for name, colour in colours.items():
+        told = {answer_name(answer): colour for answer, colour in colours.items()}
+        spare = (wide - sum(12 + width_of(name) for name in told)) / len(told)
+        for name, colour in told.items():
             data.append({"x": x, "x2": x + 9, "y": 15, "y2": 24, "fill": colour, "ink": INK, "text": "", "xc": x})
             words.append({"x": x + 12, "y": 19.5, "text": name, "bold": False})
             x += 12 + width_of(name) + max(2.5, min(6.0, spare))
@@ -240,7 +244,7 @@ def agreement(rows: Sequence[Interval], width: float, *, size: float = LABEL_SIZ
             axis=alt.Axis(ticks=False, domain=False, **beside(labels, size=size)) if i == 0 else None,
         )
         axis = alt.Axis(tickCount=5, grid=True, domain=False, ticks=False, labelPadding=4)
-        x = alt.X("value:Q", scale=scale, axis=axis, title="alpha")
+        x = alt.X("value:Q", scale=scale, axis=axis, title=unit_name("alpha"))
         colour = alt.Color("kind:N", scale=alt.Scale(domain=list(DOT), range=list(DOT.values())), legend=None)
         base = alt.Chart(data)
         layers = [
