@@ -353,10 +353,18 @@ def _of_marks(pdf: pikepdf.Pdf) -> Iterator[str]:
             if known is None or number >= total or not _holds(known[number], number, page.obj):
                 yield f"{place}: mark {number} leads to no element of the structure"
         for annotation in page.obj.get("/Annots", Array()):
+            if _off_the_page(annotation, page.mediabox):
+                continue  # a signature shows nothing and needs no element (PDF/UA-1, 7.18.1)
             if not str(annotation.get("/Contents", "")):
                 yield f"{place}: a link that says not where it leads"
             if int(annotation.get("/StructParent", -1)) not in parents:
                 yield f"{place}: a link outside the structure"
+
+
+def _off_the_page(annotation: Any, box: Any) -> bool:
+    """Whether an annotation lies where no page is: left, right, below or above it."""
+    left, bottom, right, top = (float(side) for side in annotation.Rect)
+    return right <= float(box[0]) or left >= float(box[2]) or top <= float(box[1]) or bottom >= float(box[3])
 
 
 def _holds(element: Any, number: int, page: pikepdf.Object) -> bool:

@@ -57,7 +57,6 @@ def sign_pdf(content: bytes, *, key: SigningKey, reason: str = "") -> bytes:
     """
     from asn1crypto import keys as asn1_keys
     from asn1crypto import x509 as asn1_x509
-    from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
     from pyhanko.pdf_utils.misc import PdfError
     from pyhanko.sign import fields, signers
     from pyhanko_certvalidator.registry import SimpleCertificateStore
@@ -73,7 +72,7 @@ def sign_pdf(content: bytes, *, key: SigningKey, reason: str = "") -> bytes:
     # Where no page is: a field that shows nothing but is not marked as hidden, which archives do not allow.
     unseen = fields.InvisSigSettings(set_print_flag=True, set_hidden_flag=False, box_out_of_bounds=True)
     try:
-        writer = IncrementalPdfFileWriter(io.BytesIO(content))
+        writer = _appending(content)
         name = _free_name(writer)
         metadata = signers.PdfSignatureMetadata(
             field_name=name,
@@ -82,11 +81,25 @@ def sign_pdf(content: bytes, *, key: SigningKey, reason: str = "") -> bytes:
             md_algorithm="sha256",
             subfilter=fields.SigSeedSubFilter.PADES,
         )
-        spec = fields.SigFieldSpec(sig_field_name=name, invis_sig_settings=unseen)
+        spec = fields.SigFieldSpec(sig_field_name=name, invis_sig_settings=unseen, readable_field_name="Signature")
         signed = signers.sign_pdf(writer, metadata, signer=signer, new_field_spec=spec)
     except (PdfError, ValueError) as error:
         raise SignatureError(f"report: cannot be signed ({_one_line(error)}); build it again") from error
     return bytes(signed.getbuffer())
+
+
+def _appending(content: bytes) -> Any:
+    """A writer that appends the signature and nothing else.
+
+    pyHanko's own also writes its name and the time into the metadata, of which it loses parts that archives need.
+    """
+    from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+
+    class Appending(IncrementalPdfFileWriter):
+        def _update_meta(self) -> None:
+            pass
+
+    return Appending(io.BytesIO(content))
 
 
 def _free_name(writer: Any) -> str:

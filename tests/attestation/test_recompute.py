@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 
+import pikepdf
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,6 +14,7 @@ from audit import attestation, pipeline
 from audit.attestation import recompute
 from audit.attestation.checking import State
 from audit.runs import RunFolder
+from reports.tagging import problems
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +58,16 @@ def test_a_run_weighed_again_gives_the_same_bytes(weighed):
     found = {check.what: check for check in attestation.verify_run(weighed.path, again=True).checks}
     assert found["findings weighed again"].fact == "the same, to the byte"
     assert found["report built again"].fact == "the same, to the byte"
+
+
+def test_a_built_report_stays_archival_and_its_metadata_untouched_when_it_is_signed(weighed, tmp_path):
+    """What tells an archive what the file is must not lose parts, and must say the same in both of its places."""
+    report = (weighed.path / "report.pdf").read_bytes()
+    signed_too = attestation.sign_report(report, key=made_key(tmp_path / "keys"))
+    assert problems(report) == problems(signed_too) == ()
+    with pikepdf.open(io.BytesIO(report)) as before, pikepdf.open(io.BytesIO(signed_too)) as after:
+        assert after.Root.Metadata.read_bytes() == before.Root.Metadata.read_bytes()
+        assert dict(after.docinfo) == dict(before.docinfo)
 
 
 def test_altered_findings_that_were_sealed_again_are_found_by_weighing_again_alone(altered):
