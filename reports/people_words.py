@@ -259,7 +259,7 @@ def in_their_words(told: Told, text: str, *, language: str, room: Room = FULL) -
     """
     if not text:
         return _("(no words)")
-    if not is_legible(text):
+    if not (told.case.can_draw(text) or is_legible(text)):
         where = (
             _(
                 "original words in {language}: see the desk or its export. These faces do not draw the script.",

@@ -283,6 +283,28 @@ def test_a_number_keeps_its_sign_before_it_on_a_page_from_right_to_left():
     assert cell.of("span")[0].attributes["dir"] == "auto"  # without a letter: from left to right
 
 
+def test_words_in_a_script_that_no_face_of_the_paper_draws_are_shown_as_they_were_written():
+    khmer = "នេះមិនពិតទេ"
+    given = judgement_sample.judgements()
+    voices = tuple(
+        dataclasses.replace(one, comment=khmer, comment_language="km")
+        if one.comment == judgement_sample.ARABIC
+        else one
+        for one in given.voices
+    )
+    document = content.report(
+        sample.evidence(),
+        sample.findings(),
+        command=COMMAND,
+        can_draw=html.can_show,
+        spelled_out=html.shown,
+        judgements=dataclasses.replace(given, voices=voices),
+    )
+    told = [line for block in flat(document.blocks) if isinstance(block, blocks.Quote) for line in block.lines]
+    assert khmer in [words for _, words in told]
+    assert "do not draw the script" not in str(told)
+
+
 # --- figures ---------------------------------------------------------------------------------
 
 
