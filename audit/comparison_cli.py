@@ -31,7 +31,7 @@ MARKS = {
 }
 CHANGED = (Outcome.HIGHER, Outcome.LOWER)
 MOST_NODES = 12  # of a language, in the terminal
-MOST_REASONS = 6
+MOST_REASONS = 6  # of one kind
 
 
 def compare_runs(
@@ -140,13 +140,12 @@ def _family(title: str, group: Sequence[Difference], labels: Mapping[str, str]) 
     unit = next((f", {one.estimate.unit}" for one in group if isinstance(one.estimate, Estimate)), "")
     line(f"\n{title}{unit}")
     grid = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
+    grid.add_column("", no_wrap=True)
     grid.add_column("about", overflow="fold", min_width=14)
     for column in ("A", "B", "B - A", "95 % interval", "n", "p", "detects"):
         grid.add_column(column, justify="right", no_wrap=True)
-    grid.add_column("verdict", no_wrap=True)
     for one in group:
-        verdict = f"{MARKS[one.verdict]} {one.verdict}"
-        grid.add_row(Text(harmless(about(one.scope, labels))), *_figures(one), verdict)
+        grid.add_row(MARKS[one.verdict], Text(harmless(about(one.scope, labels))), *_figures(one))
     out.print(grid)
     reasons = {one.estimate.reason for one in group if isinstance(one.estimate, Undefined)}
     for reason in sorted(reasons)[:MOST_REASONS]:
@@ -184,20 +183,20 @@ def _nodes(nodes: Sequence[NodeChange], *, everything: bool) -> None:
         if not changed:
             continue
         grid = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, show_edge=False)
+        grid.add_column("", no_wrap=True)
         grid.add_column("node", no_wrap=True)
         for column in ("A", "B", "B - A", "95 % interval", "p"):
             grid.add_column(column, justify="right", no_wrap=True)
-        grid.add_column("verdict", no_wrap=True)
         for one in changed if everything else changed[:MOST_NODES]:
             result = one.estimate
             grid.add_row(
+                MARKS[one.verdict],
                 node_name(one.layer, one.head),
                 f"{one.value_a:+.3f}",
                 f"{one.value_b:+.3f}",
                 f"{result.value:+.3f}",
                 f"{result.low:+.3f} to {result.high:+.3f}",
                 _p(one.p_adjusted),
-                f"{MARKS[one.verdict]} {one.verdict}",
             )
         out.print(grid)
 

@@ -25,7 +25,7 @@ from audit.measures.circuit_nodes import (
 )
 from audit.measures.circuit_shares import FEWEST_TEMPLATES, judged_share
 from audit.measures.circuit_tables import NECESSITY, SUFFICIENCY, Inside, looked_inside
-from audit.measures.statistics import LEVEL, clustered_mean, holm
+from audit.measures.statistics import LEVEL, cluster_means, clustered_mean, holm
 from audit.measures.view import Floats, Mask, View, measured, undefined
 from audit.records import POOLED, WHOLE, Estimate, Measurement, Scope, Undefined
 from audit.suites.languages import language_name
@@ -196,10 +196,7 @@ def _changes(pair: Pair, a: Inside, b: Inside, language: str, *, alpha: float) -
             )
         except TooFewItems:
             continue
-        means = [
-            float(clustered_mean(side[rows], a.cube.template[rows], unit="nats")[0].value)
-            for side in (sides.a, sides.b)
-        ]
+        means = [float(cluster_means(side[rows], a.cube.template[rows]).mean()) for side in (sides.a, sides.b)]
         found.append((node, means[0], means[1], estimate))
     adjusted = holm([1.0 if estimate.p_value is None else estimate.p_value for *_, estimate in found])
     for ((layer, head), value_a, value_b, estimate), p in zip(found, adjusted, strict=True):

@@ -97,7 +97,7 @@ def test_eight_bits_cannot_be_told_from_the_model_and_two_bits_cannot_read(
 
 
 def test_a_planted_stereotype_is_higher_on_its_axis_and_nowhere_else(gemma: AuditedModel, base: Evidence, folder: Path):
-    (suite,) = pipeline.load_suites(Request(suites=("stereotype",), languages=("en",)))
+    (suite,) = pipeline.load_suites(Request(suites=("stereotype",), languages=("en",), limit=3))
     known = survey(gemma, cases_of(gemma, [item for item in suite.items if not item.quarantine]))
     plan = Plan(layer=11, head=MLP, topics=("gender",), languages=("en",), nats=3.0)
     with planted(known, plan) as plant:
