@@ -391,9 +391,8 @@ class Setter:
         if room >= 0:
             shares = sum(column.width for column in block.columns)
             return [w + room * c.width / shares for w, c in zip(whole, block.columns, strict=True)]
+        least = _lowered(least, self._width)
         room = self._width - sum(least)
-        if room <= 0:
-            return [low * self._width / sum(least) for low in least]
         wish = [w - low for w, low in zip(whole, least, strict=True)]
         return [low + room * w / sum(wish) for low, w in zip(least, wish, strict=True)]
 
@@ -492,6 +491,17 @@ class Setter:
             rows, widths, side = [row[::-1] for row in rows], widths[::-1], "RIGHT"
             style = [_turned(command) for command in style]
         return Rows(rows, colWidths=widths, style=style, repeatRows=repeat, hAlign=side, splitInRow=1)
+
+
+def _lowered(widths: Sequence[float], total: float) -> list[float]:
+    """Widths of no more than `total` together: the widest are made equal, the others stay."""
+    left = total
+    for n, wide in enumerate(sorted(widths)):
+        most = left / (len(widths) - n)
+        if wide > most:
+            return [min(one, most) for one in widths]
+        left -= wide
+    return list(widths)
 
 
 def _turned(command: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -17,7 +17,7 @@ from measures.synthetic import synthetic_evidence
 from audit.measures import prepare
 from audit.measures.capacity import capacity_map
 from audit.records import Scope, Verdict
-from reports import charts, content, feature_charts, feature_tables, features, pdf, text
+from reports import charts, content, feature_charts, feature_tables, features, pdf, styles, text
 from reports.blocks import Document, Facts, Heading, Marked, Picture, Table, Text
 from reports.case import Case
 from reports.circuit_charts import INK
@@ -191,10 +191,10 @@ def test_grounds_get_darker_step_by_step_in_grey_too():
         red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
         return 0.299 * red + 0.587 * green + 0.114 * blue
 
-    for grounds in (feature_charts.GROUNDS, ("#FFFFFF", *pdf.GROUNDS[1:])):
+    for grounds in (feature_charts.GROUNDS, ("#FFFFFF", *styles.GROUNDS[1:])):
         shades = [light(colour) for colour in grounds]
         assert all(one - other > 12 for one, other in itertools.pairwise(shades))
-    assert light(pdf.GROUNDS[-1]) - light(INK) > 100
+    assert light(styles.GROUNDS[-1]) - light(INK) > 100
 
 
 # --- diversity, balance ---------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import pytest
 from audit.errors import UsageError
 from reports import pdf
 from reports.blocks import Block, Column, Columns, Document, Facts, Heading, Quote, Table, Text
-from reports.setting import Setter
+from reports.setting import Setter, _lowered
 from reports.styles import PAPERS
 
 A4, LETTER, MARGIN = (595.28, 841.89), (612.0, 792.0), 57.0
@@ -124,6 +124,40 @@ def test_an_interval_in_a_right_to_left_table_reads_from_its_lower_to_its_upper_
     boxes = poppler.boxes(built(tmp_path / "a.pdf", table, language="ar"), page=2)
     row = [word for *_, word in sorted(boxes) if any(c.isdigit() for c in word) and "." in word]
     assert row == ["−0.31", "[−0.50,", "−0.12]"]
+
+
+# --- tables ---------------------------------------------------------------------------------------
+
+
+def test_no_word_of_a_table_is_cut_and_no_line_broken_where_there_is_room(tmp_path):
+    """By their shares alone, the last column would have a hundredth of the width."""
+    columns = (Column(title="words", width=99), Column(title="id", width=1))
+    table = Table(columns=columns, rows=(("some words", "0123456789abcdef insufficient evidence"),))
+    boxes = poppler.boxes(built(tmp_path / "a.pdf", table), page=2)
+    lines = {round(at(boxes, word)[1]) for word in ("some", "words", "0123456789abcdef", "insufficient", "evidence")}
+    assert len({line for line in lines if line > at(boxes, "id")[3]}) == 1
+
+
+def test_where_a_table_has_too_little_room_lines_are_broken_and_words_are_not(tmp_path):
+    columns = tuple(Column(title=f"c{i}", width=1) for i in range(3))
+    rows = (("many words " * 30, "0123456789abcdef", "few words"),)
+    boxes = poppler.boxes(built(tmp_path / "a.pdf", Table(columns=columns, rows=rows)), page=2)
+    said = [word for *_, word in boxes]
+    assert said.count("many") == 30
+    assert "0123456789abcdef" in said
+    assert len({round(top) for _, top, _, _, word in boxes if word == "many"}) > 3
+
+
+def test_a_word_that_is_wider_than_the_page_leaves_the_other_columns_their_part(tmp_path):
+    columns = (Column(title="one", width=1), Column(title="two", width=1))
+    boxes = poppler.boxes(built(tmp_path / "a.pdf", Table(columns=columns, rows=(("x" * 400, "short"),))), page=2)
+    assert max(right for _, _, right, *_ in boxes) <= A4[0] - MARGIN + 1
+    assert "short" in "".join(word for *_, word in boxes if "x" not in word)
+
+
+def test_of_columns_that_are_too_wide_the_widest_give():
+    assert _lowered([10, 300, 200, 20], 230) == [10, 100, 100, 20]  # 230 - 10 - 20 is left for two
+    assert _lowered([10, 20], 230) == [10, 20]
 
 
 # --- columns --------------------------------------------------------------------------------------
