@@ -10,11 +10,11 @@ import pandas as pd
 
 from audit.wording import _
 from reports.blocks import Column, Table
-from reports.circuit_charts import rows_of, short_name, signed_percent
+from reports.circuit_charts import rows_of, short_name
 from reports.feature_charts import decimals_of
 from reports.judgement_charts import Bars
 from reports.people import answer_name
-from reports.words import NO_NUMBER, number
+from reports.words import NO_NUMBER, between, count, in_row, number, signed_percent
 
 MOST_NODES = 60  # rows of a table of nodes: large models have thousands
 
@@ -49,7 +49,7 @@ def curve_points(points: pd.DataFrame) -> Table:
         (
             str(row.panel),
             parts[row.part],
-            str(int(row.size)),
+            count(row.size),
             _share(row.share),
             _range(row.low, row.high),
             _share(row.random_mean),
@@ -134,7 +134,7 @@ def profile_points(panels: Mapping[str, pd.DataFrame]) -> Table:
             number(float(row.value), decimals=1),
             _between(row.low, row.high, decimals=1),
             _figure(row.similar, decimals=1),
-            str(int(row.n_cultures)),
+            count(row.n_cultures),
         )
         for title, table in panels.items()
         for row in rows_of(table)
@@ -165,8 +165,7 @@ def shared_sets(combinations: pd.DataFrame) -> Table:
         Column(title=_("Of them, go with content"), width=1.5, align="right"),
     )
     rows = tuple(
-        (", ".join(row.members) or _("no language"), str(int(row.n)), str(int(row.n_content)))
-        for row in rows_of(combinations)
+        (in_row(row.members) or _("no language"), count(row.n), count(row.n_content)) for row in rows_of(combinations)
     )
     return Table(columns=columns, rows=rows)
 
@@ -193,11 +192,11 @@ def _share(value: float | None) -> str:
 def _range(low: float, high: float) -> str:
     if not (math.isfinite(low) and math.isfinite(high)):
         return NO_NUMBER
-    return _("{low} to {high}", low=signed_percent(low), high=signed_percent(high))
+    return between(signed_percent(low), signed_percent(high))
 
 
 def _between(low: float, high: float, *, decimals: int) -> str:
-    return _("{low} to {high}", low=number(low, decimals=decimals), high=number(high, decimals=decimals))
+    return between(number(low, decimals=decimals), number(high, decimals=decimals))
 
 
 def _figures(row: Any, *, decimals: int) -> dict[str, str]:

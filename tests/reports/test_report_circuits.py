@@ -14,7 +14,7 @@ from measures.circuit_evidence import with_circuits
 from measures.synthetic import synthetic_evidence
 
 from audit.records import MLP, POOLED, Scope, Verdict, node_name
-from reports import build_pdf, charts, circuit_charts, circuit_graph, circuit_tables, circuits, content, pdf
+from reports import build_pdf, charts, circuit_charts, circuit_graph, circuit_tables, circuits, content, pdf, words
 from reports.blocks import Document, Facts, Heading, Picture, Table, Text
 
 pypdf = pytest.importorskip("pypdf")
@@ -261,7 +261,7 @@ def test_curves_name_both_parts_and_the_caption_sets_the_circuit_beside_random_o
     one = circuit_sample.seen(languages=("en", "sw"))
     (picture,) = [b for b in circuits.pages_of(one) if isinstance(b, Picture) and "lost with the circuit" in b.alt]
     own = one.curves[(one.curves["language"] == "en") & (one.curves["size"] == 8) & (one.curves["part"] == "necessity")]
-    share = circuit_charts.percent(float(own["share"].iloc[0]))
+    share = words.percent(float(own["share"].iloc[0]))
     assert f"English, 8 nodes {share}, random 8 %" in picture.alt
     assert {*circuit_charts.PARTS, "English", "Swahili", "32"} <= set(svg_texts(picture.draw(480)))
 
