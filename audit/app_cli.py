@@ -57,6 +57,13 @@ def open_app(
     model: Annotated[
         str, typer.Option("--model", "-m", help="On which proposed pairs are tried; its terms accepted before.")
     ] = "",
+    sign_with: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Key that signs reports (plural-audit keys new NAME). Asks for its passphrase at the start.",
+        ),
+    ] = "",
     worker: Annotated[bool, typer.Option("--worker/--no-worker", help="Start the worker: live pairs, reports.")] = True,
     oidc: Annotated[Path | None, typer.Option(help="TOML file with [auth]: sign-in by your organisation.")] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the desk in a browser.")] = True,
@@ -69,13 +76,15 @@ def open_app(
     place = (folder or desk_folder()).resolve()
     place.mkdir(mode=0o700, parents=True, exist_ok=True)  # its reports hold what people said
     database = db or f"sqlite:///{place / 'desk.db'}"
-    served = _built(database, place, runs=runs, url=url, model=model, oidc=oidc)
+    passphrase, signer = _signing(sign_with) if sign_with else ("", "")
+    served = _built(database, place, runs=runs, url=url, model=model, oidc=oidc, signer=signer)
     address = url.rstrip("/") or f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared
     if warning := in_the_clear(host, url):
         terminal.line(warning, console=terminal.err)
     _bring(runs)
     opened = _first_start(address) or address
-    with _worker(database, place, model=model) if worker else _nothing():
+    signing = (sign_with, passphrase) if sign_with else None
+    with _worker(database, place, model=model, signing=signing) if worker else _nothing():
         _serve(served, host=host, port=port, opened=opened if browser else "")
 
 
@@ -89,14 +98,26 @@ def in_the_clear(host: str, url: str) -> str:
     )
 
 
-def _built(database: str, folder: Path, *, runs: Path, url: str, model: str, oidc: Path | None) -> Any:
+def _signing(name: str) -> tuple[str, str]:
+    """The passphrase of the key, which is tried here so that a wrong one is told at once, and who signs with it."""
+    from audit.attestation_cli import passphrase_of
+
+    passphrase = passphrase_of(name)
+    from audit.attestation import open_key
+
+    return passphrase, open_key(name, passphrase=passphrase).public.signer
+
+
+def _built(database: str, folder: Path, *, runs: Path, url: str, model: str, oidc: Path | None, signer: str) -> Any:
     try:
         from streamlit_app.desk import Settings
         from streamlit_app.server import build
     except ModuleNotFoundError as error:
         raise ResourceError(f"{error.name} is not installed; pip install 'plural-audit[app]'") from None
     auth = read_oidc(oidc) if oidc else {}
-    settings = Settings(database=database, folder=folder, runs=runs, public_url=url, model=model, oidc=auth)
+    settings = Settings(
+        database=database, folder=folder, runs=runs, public_url=url, model=model, signer=signer, oidc=auth
+    )
     return build(settings)
 
 
@@ -164,13 +185,15 @@ def _nothing() -> Iterator[None]:
 
 
 @contextmanager
-def _worker(database: str, folder: Path, *, model: str) -> Iterator[None]:
-    """The worker as a process of its own, ended with the app; the URL goes by the environment, not the command line."""
+def _worker(database: str, folder: Path, *, model: str, signing: tuple[str, str] | None) -> Iterator[None]:
+    """The worker as a process of its own, ended with the app; secrets go by the environment, not the command line."""
     command = [sys.executable, "-m", "audit.workbench", "--folder", str(folder), "--model", model]
     command += ["--with-parent", str(os.getpid())]
-    process = subprocess.Popen(  # noqa: S603 - our own module
-        command, env={**os.environ, "PLURAL_AUDIT_DB": database}, start_new_session=True
-    )
+    environment = {**os.environ, "PLURAL_AUDIT_DB": database}
+    if signing:
+        command += ["--sign-with", signing[0]]
+        environment["PLURAL_AUDIT_PASSPHRASE"] = signing[1]
+    process = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603 - our own module
     try:
         yield
     finally:

@@ -173,7 +173,12 @@ def _new_passphrase(made: Any) -> str:
     return first
 
 
-def _passphrase(name: str) -> str:
+def passphrase_of(name: str) -> str:
+    """The passphrase of a key: from the environment, or asked for.
+
+    Raises:
+        UsageError: there is nobody to ask.
+    """
     given = os.environ.get(VARIABLE)
     return given if given is not None else _asked(f"Passphrase of {name}: ")
 
@@ -202,7 +207,7 @@ def sign(
     made.public_of(key, folder=keys)  # a key that is not there is said before anybody types
 
     def opened() -> SigningKey:
-        found: SigningKey = made.open_key(key, passphrase=_passphrase(key), folder=keys)
+        found: SigningKey = made.open_key(key, passphrase=passphrase_of(key), folder=keys)
         return found
 
     state = attestation.sign_run(folder, open_key=opened)

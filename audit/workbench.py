@@ -38,20 +38,23 @@ from audit.reviews.summary import judgements_of
 from audit.runs import RunFolder, sha256_of
 from audit.suites.languages import language
 from audit.suites.pair_text import parse_answer, parse_template
-from audit.wording import kept
+from audit.wording import LANGUAGES, kept
 
 if TYPE_CHECKING:
+    from audit.attestation import SigningKey
     from audit.circuits.trial import NodeEffect, Trial
     from audit.models import AuditedModel
 
 LOG = logging.getLogger("plural_audit.workbench")
 SWEEP_S = 300.0  # between two sweeps of the contests
 PAUSE_S = 1.0  # before looking again when nothing waits
+PASSPHRASE = "PLURAL_AUDIT_PASSPHRASE"  # noqa: S105 - the variable's name
 SHOWN_NODES = 12  # that carry the effect; a third as many of those against it
 
 Trier = Callable[[Mapping[str, Any]], dict[str, Any]]
-# Writes the PDF of a run to the path and says which event of the desk was the last that it knows.
-Reporting = Callable[[Path, Database, Mapping[str, Any]], int]
+# Writes the PDF of a run to the path, for the signer named ("": nobody), and says which event of the desk was the last
+# that it knows.
+Reporting = Callable[[Path, Database, Mapping[str, Any], str], int]
 
 
 def run_worker(
@@ -62,6 +65,7 @@ def run_worker(
     stop: threading.Event,
     tries: Trier | None = None,
     reports: Reporting | None = None,
+    key: SigningKey | None = None,
     pause: float = PAUSE_S,
 ) -> None:
     """Work until `stop` is set; a job that has begun is ended first.
@@ -73,6 +77,7 @@ def run_worker(
         stop: ends the loop.
         tries: in place of a trial on the model.
         reports: in place of the report of a run.
+        key: that signs the reports which are asked for signed; None signs none.
         pause: seconds before looking again when nothing waits.
 
     Raises:
@@ -80,7 +85,7 @@ def run_worker(
     """
     kinds: Mapping[str, Callable[[Database, Task], None]] = {
         "try": _Trying(tries or Bench(model)),
-        "report": _Reporting(reports or report_of, folder / "reports"),
+        "report": _Reporting(reports or report_of, folder / "reports", key),
     }
     with _only_one(folder):
         db = open_database(db_url)
@@ -240,29 +245,55 @@ def _leading(trial: Trial) -> list[NodeEffect]:
 class _Reporting:
     """Jobs of kind "report": the file is whole before anybody hears of it."""
 
-    def __init__(self, reports: Reporting, folder: Path) -> None:
+    def __init__(self, reports: Reporting, folder: Path, key: SigningKey | None) -> None:
         self._reports = reports
         self._folder = folder
+        self._key = key
 
     def __call__(self, db: Database, task: Task) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{uuid4().hex}.pdf"
         try:
-            as_of = self._reports(path, db, task.asked)
-            issue = Issue(run=task.asked["run"], file=path.name, sha256=sha256_of(path), as_of=as_of)
+            signer = self._signer(task.asked)
+            as_of = self._reports(path, db, task.asked, signer)
+            if signer:
+                self._sign(path)
+            issue = Issue(
+                run=task.asked["run"],
+                file=path.name,
+                sha256=sha256_of(path),
+                as_of=as_of,
+                language=str(task.asked.get("language", "en")),
+                signed_by=signer,
+            )
             jobs.finish(db, task.id, answer={"file": issue.file, "sha256": issue.sha256, "as_of": as_of}, issue=issue)
         except BaseException:
             path.unlink(missing_ok=True)  # no row speaks of it
             raise
 
+    def _signer(self, asked: Mapping[str, Any]) -> str:
+        """Who signs the report, "" where it is asked for unsigned."""
+        if not asked.get("sign", False):
+            return ""
+        if self._key is None:
+            raise DeskError("report: the desk's worker has no key to sign with; start the desk with --sign-with NAME")
+        return self._key.public.signer
 
-def report_of(path: Path, db: Database, asked: Mapping[str, Any]) -> int:
+    def _sign(self, path: Path) -> None:
+        from audit.attestation import sign_report
+
+        assert self._key is not None
+        path.write_bytes(sign_report(path.read_bytes(), key=self._key))
+
+
+def report_of(path: Path, db: Database, asked: Mapping[str, Any], signed_by: str = "") -> int:
     """Write the report of a run with the judgements of its findings; returns the number of the last event it knows.
 
-    `asked` holds the run; besides "judgements", false for a copy without them, and "without", parts to leave out.
+    `asked` holds the run; besides "judgements", false for a copy without them, "without", parts to leave out, and
+    "language". `signed_by` is who will sign the file, for its cover.
 
     Raises:
-        DeskError: there is no such part to leave out.
+        DeskError: there is no such part to leave out, or no such language.
         RunError: the run folder is not where it was, or was changed.
         ResourceError: the report libraries are not installed, or a text cannot be drawn.
     """
@@ -272,13 +303,25 @@ def report_of(path: Path, db: Database, asked: Mapping[str, Any]) -> int:
     without = tuple(map(str, asked.get("without", ())))
     if unknown := [part for part in without if part not in PARTS]:
         raise DeskError(f"report: has no part {unknown[0]!r}; leave out some of {', '.join(PARTS)}")
+    spoken = str(asked.get("language", "en"))
+    if spoken not in LANGUAGES:
+        raise DeskError(f"report: is not said in {spoken[:12]!r}; choose one of {', '.join(LANGUAGES)}")
     with db.read() as session:
         run = RunFolder(Path(run_of(session, asked["run"]).folder))
     evidence, findings = run.read_evidence(), read_findings(run)
     judgements = judgements_of(db, asked["run"], by=None)
     command = command_of(evidence.manifest)
     told = judgements if asked.get("judgements", True) else None
-    build_pdf(path, evidence=evidence, findings=findings, command=command, judgements=told, without=without)
+    build_pdf(
+        path,
+        evidence=evidence,
+        findings=findings,
+        command=command,
+        judgements=told,
+        without=without,
+        language=spoken,
+        signed_by=signed_by,
+    )
     return judgements.as_of
 
 
@@ -292,6 +335,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, required=True, help="folder of the desk, where reports go")
     parser.add_argument("--model", default=DEFAULT_MODEL, help='on which pairs are tried; "" for none')
     parser.add_argument(
+        "--sign-with", default="", metavar="NAME", help="key that signs reports; its passphrase in $" + PASSPHRASE
+    )
+    parser.add_argument(
         "--with-parent", type=int, metavar="PID", help="end when this process, which started it, has ended"
     )
     options = parser.parse_args(arguments)
@@ -302,11 +348,24 @@ def main(arguments: list[str] | None = None) -> int:
     if options.with_parent:  # told, not looked up: it may have ended before we got here
         threading.Thread(target=_stop_without, args=(options.with_parent, stop), daemon=True).start()
     try:
-        run_worker(options.db, folder=options.folder, model=options.model, stop=stop)
+        key = signing_key(options.sign_with) if options.sign_with else None
+        run_worker(options.db, folder=options.folder, model=options.model, stop=stop, key=key)
     except AuditError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     return 0
+
+
+def signing_key(name: str) -> SigningKey:
+    """The key that signs the desk's reports, opened with the passphrase in the environment.
+
+    Raises:
+        ResourceError: the libraries for signatures are not installed.
+        SignatureError: no such key, or the passphrase does not open it.
+    """
+    from audit.attestation import open_key
+
+    return open_key(name, passphrase=os.environ.get(PASSPHRASE, ""))
 
 
 def _stop_without(parent: int, stop: threading.Event) -> None:

@@ -19,6 +19,7 @@ class Settings:
     runs: Path  # where run folders lie
     public_url: str = ""  # as browsers see it; "" on one machine. With https, cookies are sent over https only
     model: str = ""  # for live pairs; "" offers none
+    signer: str = ""  # who signs reports, as the key's certificate names them; "" offers no signing
     oidc: dict[str, Any] = field(default_factory=dict)  # the [auth] table of the secrets file; {} for local accounts
 
     @property

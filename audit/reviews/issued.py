@@ -25,6 +25,8 @@ class IssuedView:
     file: str  # its name
     sha256: str
     as_of: int  # number of the last event that it knows
+    language: str  # that it is said in
+    signed_by: str  # as the certificate names them; "" where nobody signed it
     made_by: str  # pseudonym
     made_at: datetime
     reissue_reason: str  # "" while it stands
@@ -95,6 +97,8 @@ def _view(row: IssuedReport, made_by: str) -> IssuedView:
         file=row.file,
         sha256=row.sha256,
         as_of=row.as_of,
+        language=row.language,
+        signed_by=row.signed_by,
         made_by=made_by,
         made_at=row.made_at,
         reissue_reason=row.reissue_reason,

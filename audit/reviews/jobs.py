@@ -66,6 +66,8 @@ class Issue:
     file: str  # name in the desk's folder of reports
     sha256: str
     as_of: int  # number of the last event that it knows
+    language: str = "en"  # that it is said in
+    signed_by: str = ""  # as the certificate names them; "": nobody
 
 
 # --- asking ----------------------------------------------------------------------------------
@@ -296,6 +298,8 @@ def _issued(session: Session, issue: Issue, *, by: str, at: datetime) -> IssuedR
         sha256=issue.sha256,
         file=issue.file,
         as_of=issue.as_of,
+        language=issue.language,
+        signed_by=issue.signed_by,
         made_by=by,
         made_at=at,
         reissue_reason="something changed while it was made" if outdated else "",

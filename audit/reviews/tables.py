@@ -417,6 +417,8 @@ class IssuedReport(Base):
     sha256: Mapped[str]
     file: Mapped[str]  # name in the desk's folder of reports
     as_of: Mapped[int]  # number of the last event that it knows
+    language: Mapped[str] = mapped_column(default="en", server_default="en")  # that it is said in
+    signed_by: Mapped[str] = mapped_column(default="", server_default="")  # as the certificate names them; "": nobody
     made_by: Mapped[str] = mapped_column(ForeignKey("people.id"))
     made_at: Mapped[datetime]
     reissue_reason: Mapped[str] = mapped_column(default="")  # a person withdrew, a contest was upheld: make it anew

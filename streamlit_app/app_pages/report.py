@@ -16,6 +16,7 @@ from audit.reviews.jobs import JobView
 from audit.reviews.library import RunView
 from reports.content import PARTS
 from streamlit_app import drafts, frame, texts
+from streamlit_app.desk import desk
 from streamlit_app.shown import badge, code, english, facts, in_label, paragraph, put, said, words
 from streamlit_app.texts import N_, _, ngettext
 
@@ -46,8 +47,8 @@ def page() -> None:
         paragraph(
             _(
                 "A report is one PDF with everything that may be said of a run: findings in plain sentences, their "
-                "uncertainty, what people say, what was not tested. It is in English as yet, whatever the language of "
-                "these pages; what people wrote stays in their own words."
+                "uncertainty, what people say, what was not tested. It is said in the language that you choose; what "
+                "people wrote, and the prompts, stay in their own words."
             )
         )
     )
@@ -86,14 +87,35 @@ def put_form(run: RunView) -> None:
                 "some details says on its front which."
             ),
         )
+        spoken = st.selectbox(
+            _("Language of the report"),
+            list(texts.LANGUAGES),
+            index=texts.LANGUAGES.index(texts.language()),
+            format_func=texts.own_name,
+            help=_("Translations were made by a machine and wait for people who read them; the report says so."),
+        )
+        sign = bool(signer()) and st.checkbox(
+            in_label(_("Signed by {name}", name=signer())),
+            True,
+            help=_(
+                "A signature says who vouches for these bytes, and lets anybody find a change. It does not say that "
+                "the audit asked the right questions."
+            ),
+        )
         sent = st.form_submit_button(_("Make the report"), type="primary")
     if sent:
-        ask(run, with_people=with_people, without=[one for one in PARTS if one not in parts])
+        without = [one for one in PARTS if one not in parts]
+        ask(run, {"judgements": with_people, "without": without, "language": spoken, "sign": sign})
 
 
-def ask(run: RunView, *, with_people: bool, without: list[str]) -> None:
+def signer() -> str:
+    """Who signs the reports of this desk; "" where it has no key."""
+    return desk().settings.signer
+
+
+def ask(run: RunView, wishes: dict[str, object]) -> None:
     """Ask the worker; the page then looks every few seconds how far it is."""
-    wanted = {"run": run.id, "judgements": with_people, "without": without}
+    wanted = {"run": run.id, **wishes}
     try:
         job = jobs.ask(frame.db(), "report", wanted, by=frame.me().id)
     except DeskError as error:
@@ -191,6 +213,8 @@ def _put_one(one: IssuedView) -> None:
                 _("As of"),
                 _("event {number} of the desk's log: what was said later is not in it", number=texts.number(one.as_of)),
             ),
+            (_("Language"), words(texts.own_name(one.language), language=one.language)),
+            (_("Signature"), said(_("by {name}"), name=words(one.signed_by)) if one.signed_by else said(_("none"))),
             (_("Digest (SHA-256)"), code(one.sha256)),
         ),
         Markup('<p class="desk-links"><a href="/reports/{}.pdf" target="_self">{}</a></p>').format(

@@ -16,6 +16,7 @@ from audit.reviews.jobs import Issue
 from audit.reviews.roles import Role
 from audit.reviews.seen import has_seen
 from audit.runs import RunFolder
+from streamlit_app.app_pages import report
 
 CONTENT = b"%PDF-1.4 a report"
 
@@ -45,17 +46,33 @@ def work(desk, run: str) -> None:
 
 def test_a_report_is_asked_for_with_what_was_chosen(app, desk, ada, run_folder):
     test = app("ada", page="report")
-    assert "It is in English as yet" in words_of(test)
+    assert "It is said in the language that you choose" in words_of(test)
     test.checkbox[0].set_value(False)
     test.multiselect[0].set_value(["circuits", "items"])
+    next(one for one in test.selectbox if one.label == "Language of the report").set_value("sw")
     button(test, "Make the report").click().run()
     assert not test.exception
     (job,) = asked(desk)
     assert (job.kind, job.asked) == (
         "report",
-        {"run": run_folder.name, "judgements": False, "without": ["features", "appendix"]},
+        {
+            "run": run_folder.name,
+            "judgements": False,
+            "without": ["features", "appendix"],
+            "language": "sw",
+            "sign": False,
+        },
     )
     assert "Waiting for the worker." in words_of(test)
+
+
+def test_a_desk_that_has_a_key_offers_to_sign_with_it(app, desk, ada, monkeypatch):
+    monkeypatch.setattr(report, "signer", lambda: "Board of Nairobi")
+    test = app("ada", page="report")
+    assert "Signed by Board of Nairobi" in [one.label for one in test.checkbox]
+    button(test, "Make the report").click().run()
+    (job,) = asked(desk)
+    assert job.asked["sign"] is True
 
 
 def test_a_second_click_asks_for_nothing_new(app, desk, ada):

@@ -222,7 +222,7 @@ def drop(name: str) -> Callable[[str, bytes], bytes | None]:
         (rewrite("tables/people.jsonl", "{", "["), "tables/people.jsonl line 1: is no row of 'people'"),
         (rewrite("tables/people.jsonl", '"login"', '"no_such"'), "line 1: is no row of 'people'"),
         (rewrite("files/reports/one.pdf", "PDF", "DOC"), "files/reports/one.pdf is not what was written"),
-        (rewrite("manifest.json", '"0002"', '"0099"'), r"a newer plural-audit made it \(tables 0099\)"),
+        (rewrite("manifest.json", '"0003"', '"0099"'), r"a newer plural-audit made it \(tables 0099\)"),
         (rewrite("manifest.json", "backup 1", "backup 2"), "its format is 'plural-audit desk backup 2'"),
         (rewrite("manifest.json", '"number": 5', '"number": 6'), "event 6: is missing: the log once had 6 events"),
         (drop("manifest.json"), "not a backup of a desk; make one with"),

@@ -20,6 +20,7 @@ from audit.reviews import contests, events, issued, jobs
 from audit.reviews.library import import_run
 from audit.reviews.roles import Role
 from audit.reviews.tables import FindingRow, IssuedReport, Run
+from audit.wording import restored
 from audit.workbench import Bench, report_of, run_worker
 
 SOON_S = 20.0
@@ -121,8 +122,8 @@ def test_the_answer_says_what_the_librarys_trial_says(tiny):
     )
     answer = Bench(tiny)(PAIR)
     assert answer["effect"] == pytest.approx(expected.effect, abs=1e-5)
-    assert answer["sentence"] == sentence(expected)
-    assert answer["caveats"] == list(caveats(expected))
+    assert restored(answer["sentence"]) == sentence(expected)
+    assert [restored(one) for one in answer["caveats"]] == list(caveats(expected))
     base, counterpart = answer["sides"]
     assert answer["effect"] == pytest.approx(base["margin"] - counterpart["margin"])
     assert [base["text"], counterpart["words"]] == ["The nurse said that", "engineer"]
@@ -158,7 +159,7 @@ def test_a_model_whose_terms_nobody_accepted_here_is_not_loaded(monkeypatch):
 
 
 def test_a_report_is_a_file_with_its_digest_and_a_row(desk, work, tmp_path):
-    def reports(path: Path, db, asked) -> int:
+    def reports(path: Path, db, asked, signed_by) -> int:
         path.write_bytes(b"%PDF of " + asked["run"].encode())
         return 1
 
@@ -172,7 +173,7 @@ def test_a_report_is_a_file_with_its_digest_and_a_row(desk, work, tmp_path):
 
 
 def test_a_report_that_fails_leaves_neither_file_nor_row(desk, work, tmp_path):
-    def reports(path: Path, db, asked) -> int:
+    def reports(path: Path, db, asked, signed_by) -> int:
         path.write_bytes(b"half")
         raise DeskError("report: a character cannot be drawn; leave it out")
 
@@ -198,6 +199,38 @@ def test_the_report_of_a_run_holds_what_people_said_unless_it_is_asked_without(d
     assert "Not so where I live." not in text_of(without)
     with pytest.raises(DeskError, match="has no part 'dissent'"):
         report_of(without, desk, {"run": run, "without": ["dissent"]})
+    with pytest.raises(DeskError, match="is not said in 'xx'; choose one of en, fr"):
+        report_of(without, desk, {"run": run, "language": "xx"})
+
+
+@pytest.mark.parametrize("desk_url", ["sqlite"], indirect=True)  # a PDF takes seconds
+def test_a_report_that_is_asked_for_signed_is_signed_by_the_desks_key(desk, work, tmp_path):
+    from audit.attestation import keys, paper
+
+    keys.make("board", passphrase="correct horse battery", signer="Board of Nairobi", folder=tmp_path / "keys")
+    key = keys.open_key("board", passphrase="correct horse battery", folder=tmp_path / "keys")
+    run = import_run(desk, write_run(tmp_path / "run"), by="ada").run
+    signed = jobs.ask(desk, "report", {"run": run, "sign": True, "language": "en"}, by="ada")
+    plain = jobs.ask(desk, "report", {"run": run}, by="ada")
+    work(ended(desk, signed, plain, by="ada"), key=key)
+    by_signer = {view.signed_by: view for view in issued.reports(desk, run, by="ada")}
+    assert set(by_signer) == {"Board of Nairobi", ""}
+    content = {
+        name: issued.report(desk, view.id, folder=tmp_path / "desk" / "reports", by="ada").content
+        for name, view in by_signer.items()
+    }
+    found = paper.check_pdf(content["Board of Nairobi"])
+    assert found is not None
+    assert found.certificate == key.public.certificate
+    assert paper.check_pdf(content[""]) is None
+    assert "Board of Nairobi" in text_of(tmp_path / "desk" / "reports" / by_signer["Board of Nairobi"].file)
+
+
+def test_without_a_key_a_report_that_is_asked_for_signed_is_refused_and_not_made_unsigned(desk, work):
+    one = jobs.ask(desk, "report", {"run": "run-1", "sign": True}, by="ada")
+    work(ended(desk, one, by="ada"), reports=lambda *_: 1)
+    assert "no key to sign with; start the desk with --sign-with NAME" in jobs.job(desk, one, by="ada").error
+    assert issued.reports(desk, "run-1", by="ada") == ()
 
 
 def text_of(file: Path) -> str:
