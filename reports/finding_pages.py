@@ -43,7 +43,7 @@ from reports.words import (
 PAGES = N_("Findings, one page each")
 MOST_PAGES = 200
 MOST_SIBLINGS, MOST_CAVEATS = 8, 4  # drawn and told beside a finding
-SIBLINGS_IF_JUDGED, CAVEATS_IF_JUDGED = 4, 3  # so that there is room for what people say
+SIBLINGS_IF_JUDGED, CAVEATS_IF_JUDGED = 3, 2  # so that there is room for what people say
 LONGEST_CAVEAT = 240  # characters
 MOST_PROMPTS = 2
 MOST_PROMPT = 400  # characters of one line

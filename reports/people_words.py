@@ -232,7 +232,7 @@ def _quote(told: Told, title: str, words: Sequence[Words], room: Room = FULL) ->
     ]
     if len(voiced) > room.people:
         lines.append(("", _more_comments(len(voiced) - room.people, room), wording.language()))
-    if silent:
+    if silent and room is not PAGE:  # its title has their number
         without = ngettext("{n} person without a comment.", "{n} people without a comment.", silent)
         lines.append(("", without, wording.language()))
     return Quote(
