@@ -23,11 +23,8 @@ from datetime import date
 
 from audit import pipeline
 from audit.comparison import compare
-from audit.comparison.records import Comparison
-from audit.comparison.records import Outcome as Side
 from audit.errors import RunError, UsageError
-from audit.findings import CIRCUITS, CULTURES, STEREOTYPES, reason_of
-from audit.findings.gate import READING
+from audit.findings import CIRCUITS, CULTURES, STEREOTYPES
 from audit.findings.words import MOST
 from audit.measures.capacity import beats_random_model
 from audit.measures.circuit_shares import beats_random
@@ -41,12 +38,11 @@ from audit.records import (
     Measurement,
     Scope,
     Undefined,
-    Verdict,
 )
 from audit.release.bounds import Decision, Outcome, beyond_controls, decide
-from audit.release.policy import Policy, Rule, Waiver, speaks_of, values_of
+from audit.release.cells import Against, Asked, Place, languages_of, places_of, read_languages
+from audit.release.policy import Policy, Rule, Waiver, values_of
 from audit.runs import RunFolder
-from audit.suites import language_name
 
 WORST_FIRST = (Outcome.FAIL, Outcome.CONTESTED, Outcome.INSUFFICIENT, Outcome.PASS)
 EXIT_CODES: Mapping[Outcome, int] = {
@@ -144,14 +140,14 @@ def gate(
             f"judgements: of run {judgements.run_id}, not of {manifest.run_id}, which the gate is asked about; export "
             f"them: plural-audit desk judgements {manifest.run_id} FILE"
         )
-    comparison = _compared(policy, evidence, found, baseline)
-    asked = [places_of(rule, manifest, found, comparison) for rule in policy.rule]
+    against = _compared(policy, evidence, found, baseline)
+    asked = [places_of(rule, manifest, found, against) for rule in policy.rule]
     n_bounds = sum((len(one.cells) + len(one.unread)) * len(one.rule.bounds) for one in asked)
     judge = _Judge(
         policy=policy,
         tail=(1 - policy.confidence) / max(n_bounds, 1),
         evidence=evidence,
-        read=_read(found),
+        read=read_languages(found),
         judgements=judgements,
         day=today or date.today(),
     )
@@ -164,7 +160,7 @@ def gate(
         outcome=Outcome.INSUFFICIENT if outcome is Outcome.PASS and obstacles else outcome,
         run_id=manifest.run_id,
         model=manifest.model.name,
-        baseline_id="" if comparison is None else comparison.run_a.run_id,
+        baseline_id="" if against is None else against.comparison.run_a.run_id,
         policy=policy,
         day=judge.day,
         n_bounds=n_bounds,
@@ -190,7 +186,7 @@ def _whole(run: RunFolder) -> tuple[Evidence, tuple[Finding, ...]]:
 
 def _compared(
     policy: Policy, evidence: Evidence, found: Sequence[Finding], baseline: RunFolder | None
-) -> Comparison | None:
+) -> Against | None:
     needing = [rule.id for rule in policy.rule if rule.against_baseline]
     if not needing:
         return None
@@ -199,7 +195,8 @@ def _compared(
     before, found_before = _whole(baseline)
     if policy.baseline and before.manifest.run_id != policy.baseline:
         raise RunError(f"--baseline: is run {before.manifest.run_id}, the policy pins {policy.baseline}; give that run")
-    return compare(before, evidence, findings_a=found_before, findings_b=tuple(found))
+    comparison = compare(before, evidence, findings_a=found_before, findings_b=tuple(found))
+    return Against(comparison=comparison, read=read_languages(found_before))
 
 
 def _obstacles(policy: Policy, manifest: Manifest, judgements: Judgements | None) -> tuple[str, ...]:
@@ -208,112 +205,6 @@ def _obstacles(policy: Policy, manifest: Manifest, judgements: Judgements | None
     fixed = "" if kept == policy.digest else NOT_FIXED if kept is None else CHANGED
     unheard = UNHEARD if policy.judgements == "needed" and judgements is None else ""
     return tuple(one for one in (fixed, unheard) if one)
-
-
-def _read(found: Sequence[Finding]) -> frozenset[str]:
-    """Languages that the model reads: every competence suite that was asked in them is passed."""
-    reading = [one for one in found if one.measurement.measure == "competence"]
-    failed = {one.measurement.scope.language for one in reading if one.verdict is not Verdict.EVIDENCE}
-    return frozenset({one.measurement.scope.language for one in reading} - failed)
-
-
-# --- which cells ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where a rule is tried, and the number it is tried on."""
-
-    scope: Scope
-    where: str
-    result: Estimate | Undefined
-    finding: Finding | None  # of this run
-    barred: str = ""  # why the number must not be interpreted
-    details: Mapping[str, float] | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A rule and its places in one run."""
-
-    rule: Rule
-    cells: tuple[Place, ...]
-    unread: tuple[str, ...]  # where the rule asks only for languages that are read
-
-
-def places_of(rule: Rule, manifest: Manifest, found: Sequence[Finding], comparison: Comparison | None) -> Asked:
-    """The places of a rule, whether or not they have a number: lost ones are told, never dropped."""
-    labels = {id_: name for suite in manifest.suites for id_, name in suite.labels.items()}
-    known = {(one.measurement.measure, one.measurement.scope): one for one in found}
-    if rule.against_baseline and comparison is not None:
-        differences = [one for one in comparison.differences if speaks_of(rule, one.measure, one.scope)]
-        places = [
-            Place(
-                scope=one.scope,
-                where=in_words(one.scope, labels),
-                result=one.estimate,
-                finding=known.get((one.measure, one.scope)),
-                barred="; ".join(one.notes) or str(one.verdict) if one.verdict is Side.NOT_INTERPRETABLE else "",
-                details={} if one.noise_floor is None else {"noise_floor": one.noise_floor},
-            )
-            for one in differences
-        ]
-        unread: tuple[str, ...] = ()
-    else:
-        read = _read(found)
-        mine = [one for one in found if speaks_of(rule, one.measurement.measure, one.measurement.scope)]
-        unread = tuple(
-            f"{in_words(one.measurement.scope, labels)}: the model does not read the language"
-            for one in mine
-            if rule.languages == "read" and not languages_of(one.measurement.scope) <= read
-        )
-        places = [
-            Place(
-                scope=one.measurement.scope,
-                where=in_words(one.measurement.scope, labels),
-                result=one.measurement.result,
-                finding=one,
-                barred=_barred(one),
-                details=one.measurement.details,
-            )
-            for one in mine
-            if rule.languages != "read" or languages_of(one.measurement.scope) <= read
-        ]
-    return Asked(rule=rule, cells=(*places, *_absent(rule, places, labels)), unread=unread)
-
-
-def _absent(rule: Rule, places: Sequence[Place], labels: Mapping[str, str]) -> list[Place]:
-    """A place for every value that the rule names and the run has nothing on; one where there is nothing at all."""
-    missing = [
-        Scope(suite=rule.suite, lens=rule.lens, **{field: value})
-        for field, values in rule.chosen.items()
-        if not isinstance(values, str)
-        for value in values
-        if not any(value in values_of(place.scope, field) for place in places)
-    ]
-    if not missing and not places:
-        missing = [Scope(suite=rule.suite, lens=rule.lens)]
-    nothing = Undefined(reason="nothing of this was measured in the run")
-    return [Place(scope=one, where=in_words(one, labels), result=nothing, finding=None) for one in missing]
-
-
-def languages_of(scope: Scope) -> set[str]:
-    """The languages of a scope, both of a pair."""
-    return values_of(scope, "language")
-
-
-def in_words(scope: Scope, labels: Mapping[str, str]) -> str:
-    """A scope as people read it, as in "English, gender"."""
-    languages = [language_name(code) for code in (scope.language, scope.other_language) if code]
-    others = (scope.topic, scope.culture, scope.framework, scope.other_framework, scope.lens)
-    words = [" and ".join(languages), *(labels.get(id_, id_) for id_ in others if id_)]
-    return ", ".join(word for word in words if word) or "all together"
-
-
-def _barred(finding: Finding) -> str:
-    if finding.verdict is not Verdict.NOT_INTERPRETABLE or finding.measurement.measure in READING:
-        return ""
-    return str(reason_of(finding))
 
 
 # --- what each comes to --------------------------------------------------------------------------

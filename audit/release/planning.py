@@ -25,10 +25,10 @@ from audit import pipeline
 from audit.errors import RunError
 from audit.findings import STEREOTYPES
 from audit.measures.statistics import detectable_distance
-from audit.records import Estimate, Measurement, Scope, Suite, Verdict
+from audit.records import Estimate, Measurement, Scope, Suite
 from audit.release.bounds import Bound, beyond_controls, degrees_of, error_of
-from audit.release.gate import in_words as place_in_words
-from audit.release.gate import languages_of
+from audit.release.cells import in_words as place_in_words
+from audit.release.cells import languages_of, read_languages
 from audit.release.policy import Policy, Rule, speaks_of
 from audit.runs import RunFolder, whole_or_absent
 
@@ -236,12 +236,10 @@ def spreads_of(run: RunFolder) -> Spreads:
                     **_of_controls(one.measurement),
                 )
             )
-    reading = [one for one in found if one.measurement.measure == "competence"]
-    read = {one.measurement.scope.language for one in reading if one.verdict is Verdict.EVIDENCE}
     return Spreads(
         run_id=manifest.run_id,
         model=manifest.model.name,
-        read=tuple(sorted(read)),
+        read=tuple(sorted(read_languages(found))),
         labels={id_: name for suite in manifest.suites for id_, name in suite.labels.items()},
         cells=tuple(cells),
         seconds=_seconds(run.path / "run.log"),

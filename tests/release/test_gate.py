@@ -11,6 +11,7 @@ import pytest
 from audit.errors import RunError, UsageError
 from audit.findings import weigh
 from audit.records import Verdict
+from audit.release import cells
 from audit.release import gate as deciding
 from audit.release.bounds import Outcome
 from audit.release.gate import gate, worst
@@ -130,6 +131,7 @@ def test_what_a_rule_names_and_the_run_has_not_is_told(tmp_path):
 def test_where_no_language_is_read_nothing_passes(tmp_path):
     result = decided(RULE.replace('["en"]', '"read"'), tmp_path, unreadable=("en", "sw"))
     assert result.outcome is Outcome.INSUFFICIENT
+    assert result.cells[0].reason == "undefined: the model reads none of its languages"
 
 
 def test_a_rule_by_language_and_axis_has_a_cell_for_each(tmp_path):
@@ -169,8 +171,8 @@ def test_the_share_of_reviewed_texts_is_counted_over_the_texts_behind_the_cell(t
     evidence = evidence_for(agreed)
     half = (evidence.items["language"] == "en") & (evidence.items.groupby(["suite", "language"]).cumcount() % 2 == 0)
     evidence = replace(evidence, items=evidence.items.assign(reviewed=half.astype("int64")))
-    cells = gate(sealed(evidence, tmp_path), agreed).cells
-    assert [cell.outcome for cell in cells] == [Outcome.PASS, Outcome.INSUFFICIENT]
+    tried = gate(sealed(evidence, tmp_path), agreed).cells
+    assert [cell.outcome for cell in tried] == [Outcome.PASS, Outcome.INSUFFICIENT]
 
 
 def test_people_who_judged_are_counted_and_who_cannot_say_is_not(tmp_path):
@@ -274,6 +276,21 @@ def test_a_model_is_no_worse_than_its_baseline_or_it_is(tmp_path):
         assert result.baseline_id == before.path.name
 
 
+def test_a_language_that_the_new_model_no_longer_reads_does_not_drop_out_unseen(tmp_path):
+    """Read by neither: left out by name. Read by the baseline alone: nobody can tell, so no PASS."""
+    agreed = policy(NO_WORSE.replace('["en"]', '"read"'))
+    after = run_of(agreed, tmp_path, seed=2, unreadable=("sw",))
+    neither = gate(after, agreed, baseline=run_of(None, tmp_path / "neither", seed=1, unreadable=("sw",)))
+    assert (neither.outcome, [cell.where for cell in neither.cells]) == (Outcome.PASS, ["English"])
+    assert neither.rules[0].left_out == ("Swahili: the model does not read the language",)
+    lost = gate(after, agreed, baseline=run_of(None, tmp_path / "lost", seed=1))
+    assert [(cell.where, cell.outcome) for cell in lost.cells] == [
+        ("English", Outcome.PASS),
+        ("Swahili", Outcome.INSUFFICIENT),
+    ]
+    assert lost.cells[1].reason.startswith("not interpretable: ")
+
+
 def test_a_rule_against_a_baseline_needs_one_and_the_one_that_is_pinned(tmp_path):
     agreed = policy(NO_WORSE)
     after = run_of(agreed, tmp_path, seed=2)
@@ -318,9 +335,9 @@ def test_audits_without_a_difference_are_not_failed_and_a_regression_is_found():
     n, fails = 200, 0
     reach = []
     for seed in range(n):
-        cells = _cells(rule, seed)
-        fails += any(cell.outcome is Outcome.FAIL for cell in cells)
-        reach += [cell.detectable for cell in cells]
+        tried = _cells(rule, seed)
+        fails += any(cell.outcome is Outcome.FAIL for cell in tried)
+        reach += [cell.detectable for cell in tried]
     assert fails / n <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / n)
     planted = float(np.mean(reach))
     found = [cell.outcome is Outcome.FAIL for seed in range(n) for cell in _cells(rule, seed, planted)]
@@ -362,7 +379,7 @@ def test_every_finding_that_is_not_interpretable_says_why_at_the_gate(tmp_path):
     folder = run_of(None, tmp_path, unreadable=("sw",))
     barred = [one for one in deciding.pipeline.read_findings(folder) if one.verdict is Verdict.NOT_INTERPRETABLE]
     assert barred
-    assert all(deciding._barred(one) or one.measurement.measure in deciding.READING for one in barred)
+    assert all(cells._number(one, {}).barred or one.measurement.measure in cells.READING for one in barred)
 
 
 def test_the_json_says_all_that_was_decided(tmp_path):

@@ -13,6 +13,7 @@ from tiny import tiny_model_folder
 import audit
 from audit import models, observe, pipeline
 from audit.errors import UsageError
+from audit.observe import shards
 from audit.pipeline import Request
 from audit.release.bounds import Outcome
 from tests.release.sample import policy
@@ -98,6 +99,28 @@ def test_a_policy_changes_the_run_but_no_shard_and_no_noise_floor(model, tmp_pat
     for name in ("observations.parquet", "items.parquet", "exclusions.parquet"):
         assert (under.path / name).read_bytes() == (plain.path / name).read_bytes()
     assert under.read_evidence().manifest.noise_floor == plain.read_evidence().manifest.noise_floor
+
+
+def test_shards_and_threads_do_not_change_the_decision(model, tmp_path, monkeypatch):
+    """Shards of 5 items on one thread, of 64 on two: the same bytes of evidence or numbers apart by less than noise."""
+    import torch
+
+    agreed = policy(READS.format(bound=0.01) + "resolution = 0.4\n")
+    request = Request(**{**vars(SMALL), "model": str(model), "policy": agreed.digest})
+    told, logps = [], []
+    threads = torch.get_num_threads()
+    try:
+        for n_items, n_threads in ((5, 1), (64, 2)):
+            monkeypatch.setenv("PLURAL_AUDIT_CACHE", str(tmp_path / f"cache-{n_items}"))
+            monkeypatch.setattr(shards, "ITEMS_PER_SHARD", n_items)
+            torch.set_num_threads(n_threads)
+            folder = audit.run(request, runs=tmp_path / f"runs-{n_items}")
+            told.append([(cell.where, cell.outcome, cell.value) for cell in audit.gate(folder, agreed).cells])
+            logps.append(folder.read_evidence().observations["logp"].to_numpy())
+    finally:
+        torch.set_num_threads(threads)
+    assert told[0] == told[1]
+    assert abs(logps[0] - logps[1]).max() < 1e-4
 
 
 def test_the_gate_decides_where_torch_cannot_be_imported(model, tmp_path):
