@@ -4,13 +4,15 @@ A signature is appended: the report's own bytes stay as they were in front of it
 show it in their list of signatures. There is no time-stamp server in it, so its time is what the signer's clock said.
 
 A signed PDF is believed only if the last signature covers the whole file but its own value, if that value fills its
-place in the one possible way, and if nothing follows; so each byte is checked. Who may be believed is not asked of
-chains of certificates: the certificate is the one that the reader named, or it is unknown.
+place in the one way in which we write it, and if nothing follows. So each byte is checked; only ECDSA's own twin of
+a value, (r, n - s) for (r, s), would pass for it. Who may be believed is not asked of chains of certificates: the
+certificate is the one that the reader named, or it is unknown.
 """
 
 from __future__ import annotations
 
 import io
+import logging
 import zlib
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +25,9 @@ from audit.attestation import files
 from audit.attestation.files import UnreadableError
 from audit.attestation.keys import SigningKey, signer_of
 from audit.errors import SignatureError
+
+for _library in ("pyhanko", "pyhanko_certvalidator"):  # what they find is said by us, not on standard error
+    logging.getLogger(_library).addHandler(logging.NullHandler())
 
 FIELD = "plural-audit"
 MANIFEST = "plural-audit-manifest.json"  # attached to reports
@@ -186,11 +191,43 @@ def _require_tight(signature: Any, content: bytes) -> None:
     if gap[:1] != b"<" or gap[-1:] != b">" or value.strip(b"0123456789abcdefABCDEF") or len(value) % 2 or not one_case:
         raise BrokenSignatureError("something else stands in the place of its value")
     found = bytes.fromhex(value.decode())
-    if found[_der_length(found) :].strip(b"\0"):
+    length = _der_length(found)
+    if found[length:].strip(b"\0"):
         raise BrokenSignatureError("something else stands behind its value")
+    if found[:length] != _own_form(signature):
+        raise BrokenSignatureError("its value was changed, or another program than plural-audit made it")
     # pyHanko reads the value through the document; it must be the one that lies in the gap.
     if bytes(signature.pkcs7_content).rstrip(b"\0") != found.rstrip(b"\0"):
         raise BrokenSignatureError("its value is not the one that its place holds")
+
+
+def _own_form(signature: Any) -> bytes:
+    """The value as we write it, from those parts of it that are signed or that the signature is checked with.
+
+    What stands between them in CMS (RFC 5652) is covered by no signature, and parsers overlook much of it.
+    """
+    from asn1crypto import cms
+
+    signer, certificate = signature.signer_info, signature.signer_cert
+    sha256 = {"algorithm": "sha256"}
+    by = {"issuer": certificate.issuer, "serial_number": certificate.serial_number}
+    made = {
+        "version": "v1",
+        "sid": cms.SignerIdentifier("issuer_and_serial_number", by),
+        "digest_algorithm": sha256,
+        "signed_attrs": cms.CMSAttributes.load(b"\x31" + signer["signed_attrs"].dump()[1:]),
+        "signature_algorithm": {"algorithm": "sha256_ecdsa"},
+        "signature": signer["signature"].native,
+    }
+    data = {
+        "version": "v1",
+        "digest_algorithms": [sha256],
+        "encap_content_info": {"content_type": "data"},
+        "certificates": [certificate],
+        "signer_infos": [made],
+    }
+    whole: bytes = cms.ContentInfo({"content_type": "signed_data", "content": cms.SignedData(data)}).dump()
+    return whole
 
 
 def _der_length(found: bytes) -> int:

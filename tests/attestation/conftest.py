@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,15 +10,13 @@ from audit import suites
 from audit.attestation.keys import SigningKey
 from audit.runs import RunFolder
 
+LOADED = functools.lru_cache(maxsize=None)(suites.load_suite)
 
-@pytest.fixture(scope="session", autouse=True)
-def suites_loaded_once() -> Iterator[None]:
+
+@pytest.fixture(autouse=True)
+def suites_loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The built-in suites are read from their files once, not at each of hundreds of verifications."""
-    whole = suites.load_suite
-    with pytest.MonkeyPatch.context() as patch:
-        loaded = functools.lru_cache(maxsize=None)(lambda name, languages: whole(name, languages=languages))
-        patch.setattr(suites, "load_suite", lambda name, *, languages: loaded(name, tuple(languages)))
-        yield
+    monkeypatch.setattr(suites, "load_suite", lambda name, *, languages: LOADED(name, languages=tuple(languages)))
 
 
 @pytest.fixture(scope="session")

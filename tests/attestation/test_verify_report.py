@@ -134,6 +134,23 @@ def test_a_value_in_the_gap_with_more_behind_it_is_refused(paper_signed):
         check_pdf(paper_signed[: end - 4] + b"BEEF" + paper_signed[end:])
 
 
+def test_each_single_byte_of_the_value_of_a_signature_counts(paper_signed, key):
+    """Also those that CMS leaves unsigned: versions, names of algorithms, lengths."""
+    start, end = re.search(rb"/Contents <([0-9A-F]+)>", paper_signed).span(1)
+    length = len(bytes.fromhex(paper_signed[start:end].decode()).rstrip(b"\0"))
+    believed = []
+    for at in range(length):
+        value = bytearray(bytes.fromhex(paper_signed[start:end].decode()))
+        value[at] ^= 1
+        try:
+            found = check_pdf(paper_signed[:start] + value.hex().upper().encode() + paper_signed[end:])
+        except BrokenSignatureError:
+            continue
+        if found is None or found.certificate_sha256 == key.public.fingerprint:
+            believed.append(at)
+    assert believed == []
+
+
 def test_a_second_signature_counts_as_the_last_ones(paper_signed, stranger, key):
     found = check_pdf(attestation.sign_report(paper_signed, key=stranger))
     assert (found.certificate_sha256, found.earlier) == (stranger.public.fingerprint, 1)
