@@ -199,13 +199,46 @@ def weigh(run: RunRef = "last", runs: Runs = DEFAULT_RUNS, as_json: AsJson = Fal
 
 
 @app.command()
-def report(run: RunRef = "last", runs: Runs = DEFAULT_RUNS) -> None:
-    """Write the PDF of a run that has been weighed. Prints its path."""
+def report(
+    run: RunRef = "last",
+    runs: Runs = DEFAULT_RUNS,
+    language: Annotated[
+        str, typer.Option("--language", "-l", help="That the report is said in: en, fr, es, ar, hi, sw, zh or id.")
+    ] = "en",
+    paper: Annotated[str, typer.Option(help="a4 or letter.")] = "a4",
+    html: Annotated[bool, typer.Option("--html", help="One HTML file in place of a PDF.")] = False,
+    judgements: Annotated[
+        Path | None, typer.Option(help="What people said, a file of `plural-audit desk judgements`.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Where a copy goes, a .pdf or .html. Default: the run's folder.")
+    ] = None,
+) -> None:
+    """Write the report of a run that has been weighed. Prints its path.
+
+    Without options it is the run's own report.pdf, in English on A4. With any, it is a copy beside it, such as
+    report.fr.pdf, and the run stays as it is.
+    """
     from audit import pipeline
 
     folder = find_run(run, runs=runs)
     with _progress() as reporter:
-        path = pipeline.report(folder, reporter=reporter)
+        if (language, paper, html, judgements, out) == ("en", "a4", False, None, None):
+            path = pipeline.report(folder, reporter=reporter)
+        else:
+            from audit.release.hearing import read_judgements
+
+            parts = ["report", *([language] if language != "en" else []), *([paper] if paper != "a4" else [])]
+            parts += ["judged"] if judgements else []
+            name = f"{'.'.join(parts)}.{'html' if html else 'pdf'}"
+            path = pipeline.report_copy(
+                folder,
+                out or folder.path / name,
+                language=language,
+                paper=paper,
+                judgements=read_judgements(judgements) if judgements else None,
+                reporter=reporter,
+            )
     terminal.line(str(path))
 
 

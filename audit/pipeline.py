@@ -26,6 +26,7 @@ from audit.records import (
     Evidence,
     Finding,
     Item,
+    Judgements,
     Kind,
     Manifest,
     ModelRecord,
@@ -33,8 +34,9 @@ from audit.records import (
     Suite,
     as_dict,
 )
-from audit.runs import TABLES, RunFolder, ShardCache, cache_folder, run_id_of, sha256_of
+from audit.runs import RESULTS, TABLES, RunFolder, ShardCache, cache_folder, run_id_of, sha256_of
 from audit.suites import digest_of, list_builtin, load_suite, written_languages
+from audit.wording import LANGUAGES
 
 if TYPE_CHECKING:
     from audit.circuits.selftest import SelfTest
@@ -523,6 +525,58 @@ def report(folder: RunFolder, *, reporter: Reporter | None = None) -> Path:
     """The PDF of a run that has been weighed; with it the run is complete. Returns its path."""
     with folder.lock():
         return _report(folder, reporter or Silent())
+
+
+def report_copy(
+    folder: RunFolder,
+    path: Path,
+    *,
+    language: str = "en",
+    paper: str = "a4",
+    judgements: Judgements | None = None,
+    reporter: Reporter | None = None,
+) -> Path:
+    """A further copy of a complete run's report: in another language, on other paper, as HTML, with people's words.
+
+    The run stays as it is sealed.
+
+    Args:
+        folder: of the run.
+        path: of the copy; its ending, .pdf or .html, says what it is.
+        language: that it is said in, one of `audit.wording.LANGUAGES`.
+        paper: "a4" or "letter", of a PDF.
+        judgements: what people say of the findings, as the desk gives them.
+        reporter: is told how far it is.
+
+    Raises:
+        UsageError: another ending, no such language or paper, or the path is one of the run's own files.
+        RunError: the run is not complete, was changed, or the judgements are of another one.
+    """
+    from reports import build_html, build_pdf
+
+    if path.suffix not in (".pdf", ".html"):
+        raise UsageError(f"{path}: a report is a .pdf or an .html; choose one of these endings")
+    if language not in LANGUAGES:
+        raise UsageError(f"--language {language}: no report in it; choose one of {', '.join(LANGUAGES)}")
+    if path.parent.resolve() == folder.path.resolve() and path.name in RESULTS:
+        raise UsageError(f"{path}: is the run's own report, which stays as it is sealed; choose another name")
+    if not folder.complete:
+        raise RunError(f"{folder.path}: the run is not complete; run the same command again: plural-audit run")
+    (reporter or Silent()).stage("writing the report")
+    evidence, found = folder.read_evidence(), read_findings(folder)
+    command = command_of(evidence.manifest)
+    told: dict[str, Any] = {
+        "evidence": evidence,
+        "findings": found,
+        "command": command,
+        "judgements": judgements,
+        "language": language,
+    }
+    if path.suffix == ".html":
+        build_html(path, **told)
+    else:
+        build_pdf(path, **told, paper=paper)
+    return path
 
 
 def _weigh(folder: RunFolder, reporter: Reporter) -> tuple[Finding, ...]:

@@ -492,3 +492,30 @@ def test_a_model_that_changed_between_scoring_and_looking_stops_the_run(
 
 def _is_look(kept) -> bool:
     return bool({"effects", "rows"} & set(kept))
+
+
+@pytest.mark.parametrize(("name", "begins"), [("report.fr.html", b"<!DOCTYPE html>"), ("report.letter.pdf", b"%PDF-")])
+def test_a_copy_of_the_report_leaves_the_run_as_it_is_sealed(uninterrupted, tmp_path, name, begins):
+    run = copied(uninterrupted, tmp_path / "runs")
+    before = (run.path / "run.json").read_bytes()
+    copy = pipeline.report_copy(run, run.path / name, paper="letter")
+    assert copy.read_bytes()[: len(begins)].lower() == begins.lower()
+    assert (run.path / "run.json").read_bytes() == before
+    assert run.complete
+    assert run.damaged() == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "fact"),
+    [
+        ("report.docx", {}, "is a .pdf or an .html"),
+        ("report.pdf", {}, "is the run's own report"),
+        ("copy.pdf", {"language": "xx"}, "no report in it; choose one of en, fr"),
+        ("copy.pdf", {"paper": "a3"}, "a3"),
+    ],
+)
+def test_a_copy_that_cannot_be_is_refused_by_name(uninterrupted, tmp_path, name, how, fact):
+    run = copied(uninterrupted, tmp_path / "runs")
+    with pytest.raises(UsageError, match=re.escape(fact)):
+        pipeline.report_copy(run, run.path / name, **how)
+    assert run.damaged() == ()
