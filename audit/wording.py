@@ -376,7 +376,7 @@ def _labels_of_suites() -> list[tuple[str, str]]:
     found: dict[tuple[str, str], None] = {}
     for file in sorted(folder.glob("*/suite.toml")):
         suite = tomllib.loads(file.read_text(encoding="utf-8"))
-        found[("", suite["question"])] = None
+        found.update({("", suite[name]): None for name in ("question", "not_shown")})
         found.update(dict.fromkeys((LABEL, name) for name in suite.get("labels", {}).values()))
         parts = [
             part for group in suite.values() if isinstance(group, list) for part in group if isinstance(part, dict)

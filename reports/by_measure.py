@@ -15,7 +15,7 @@ from reports.beside import beside
 from reports.blocks import Block, Heading, Text
 from reports.case import APPENDIX, Case, counted_verdicts, grouped_by_measure
 from reports.estimates import charts_and_tables, scope_by, scope_names
-from reports.words import amount, figure, in_series, listed, measure_name, told_by_suite
+from reports.words import amount, family_name, figure, in_series, listed, measure_name, told_by_suite
 
 CHECKS = N_("Checks of the instrument")
 MEASURES_TITLE = N_("Measures, one by one")
@@ -166,7 +166,7 @@ def _asked(case: Case, measure: str, group: Sequence[Finding]) -> list[Text]:
 def _family_texts(group: Sequence[Finding]) -> list[str]:
     families = {(f.family, f.confirmatory, f.family_size) for f in group}
     return [
-        _family_text(spoken(family), confirmatory=confirmatory, size=size)
+        _family_text(family_name(family), confirmatory=confirmatory, size=size)
         for family, confirmatory, size in sorted(families)
     ]
 

@@ -47,7 +47,7 @@ class Seen:
     maps: pd.DataFrame  # language, layer, head, share (of the items' mean effect in size), basis
     curves: pd.DataFrame  # language, size, part, share, low, high, random_mean, random_low, random_high
     transfer: pd.DataFrame  # chosen (language or POOLED), judged, share
-    parts: pd.DataFrame  # node, class (one of CLASSES), languages (codes joined by ", ")
+    parts: pd.DataFrame  # node, layer, head, class (one of CLASSES), languages (codes joined by ", ")
     edges: pd.DataFrame  # as in records.EDGE_COLUMNS, also below
     readings: pd.DataFrame
     draws: int  # random circuits for each fold

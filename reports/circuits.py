@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from audit.records import POOLED, node_name
+from audit.records import POOLED
 from audit.wording import N_, LanguageName, _, name_of, ngettext
 from reports import chart_tables, circuit_charts, circuit_graph
 from reports.blocks import Block, Column, Facts, Heading, Picture, Table, Text
@@ -34,6 +34,7 @@ from reports.words import (
     in_row,
     in_series,
     listed,
+    node_name,
     number,
     of_suite,
     percent,
@@ -334,9 +335,9 @@ def _shared(one: Seen) -> tuple[Block, ...]:
         Column(title=_("Nodes"), width=4.2),
     )
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    columns_read = (one.parts[name].tolist() for name in ("node", "class", "languages"))
-    for node, kind, languages in zip(*columns_read, strict=True):
-        groups.setdefault((kind, tuple(languages.split(", "))), []).append(node)
+    columns_read = (one.parts[name].tolist() for name in ("layer", "head", "class", "languages"))
+    for layer, head, kind, languages in zip(*columns_read, strict=True):
+        groups.setdefault((kind, tuple(languages.split(", "))), []).append(node_name(layer, head))
     order = sorted(groups, key=lambda key: (CLASSES.index(key[0]), -len(key[1]), key[1]))
     rows = [(_(kind), listed(map(name_of, codes)), _cut(groups[kind, codes])) for kind, codes in order]
     text = _(

@@ -10,7 +10,7 @@ from pathlib import Path
 from audit.comparison import Comparison, Difference, Likeness, NodeChange, Outcome
 from audit.errors import ResourceError
 from audit.findings import FAMILY_LEVEL
-from audit.records import Estimate, Manifest, Undefined, node_name
+from audit.records import Estimate, Manifest, Undefined
 from audit.runs import whole_or_absent
 from audit.wording import N_, _, name_of, ngettext, spoken
 from reports.blocks import Block, Bullets, Column, Document, Facts, Heading, Table, Text
@@ -23,6 +23,7 @@ from reports.words import (
     figure,
     interval,
     measure_name,
+    node_name,
     number,
     p_value,
     scope_fields,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from audit.findings import CIRCUITS
 from audit.findings.words import Words
 from audit.measures.feature_tables import LATENTS
-from audit.records import WHOLE, Estimate, Finding, Verdict, node_name
+from audit.records import WHOLE, Estimate, Finding, Verdict
 from audit.wording import N_, _, ngettext, spoken
 from reports.behind import amount_of, independent, quotes, test_of
 from reports.blocks import Block, Bullets, Column, Dot, Facts, Group, Heading, Plot, Quote, Sheet, Table, Text
@@ -32,6 +32,7 @@ from reports.words import (
     in_series,
     measure_name,
     named,
+    node_name,
     number,
     percent,
     started,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from audit import terms, wording
-from audit.records import Estimate, Scope, SuiteRecord, Verdict
+from audit.records import MLP, Estimate, Scope, SuiteRecord, Verdict
 from audit.terms import LENSES, UNITS, VERDICTS
 from audit.wording import N_, _, label, language, name_of, ngettext, spoken
 
@@ -97,6 +97,21 @@ def amount(value: str, unit: str) -> str:
 def lens_name(lens: str) -> str:
     """A lens within a sentence."""
     return _(LENSES[lens]) if lens in LENSES else lens
+
+
+def family_name(family: str) -> str:
+    """A family of tests; where it is of one lens, with the lens."""
+    name, _comma, lens = family.rpartition(", ")
+    if lens not in LENSES:
+        return _(family)
+    # i18n: a family of tests, and the lens that it is of
+    return _("{family}, {lens}", family=_(name), lens=lens_name(lens))
+
+
+def node_name(layer: int, head: int) -> str:
+    """A node of the model: an attention head or the MLP of a layer."""
+    # i18n: parts of the model: the MLP of a layer, an attention head of a layer
+    return _("MLP {layer}", layer=layer) if head == MLP else _("head {layer}.{head}", layer=layer, head=head)
 
 
 def started(text: str) -> str:

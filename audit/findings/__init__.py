@@ -39,7 +39,7 @@ from audit.records import (
     Verdict,
     as_dict,
 )
-from audit.wording import kept, restored
+from audit.wording import N_, kept, restored
 
 __all__ = ["FAMILIES", "Family", "anywhere", "findings_table", "from_json", "reason_of", "to_json", "to_plain", "weigh"]
 
@@ -56,22 +56,23 @@ class Family:
 
 
 FAMILIES = (
-    Family(name="reading by language", measure="competence", per=("language",), confirmatory=True),
-    Family(name="stereotypes by language", measure="stereotype_effect", per=("language",), confirmatory=True),
-    Family(name="stereotypes by axis", measure="standardised_effect", per=("topic",), confirmatory=True),
-    Family(name="knowledge by culture", measure="knowledge_gap", per=("culture",), confirmatory=True),
-    Family(name="values by framework", measure="values_lean", per=("framework",), confirmatory=True),
-    Family(name="dilemmas by framework", measure="dilemma_lean", per=("framework",), confirmatory=True),
+    # i18n: this and the next: families of tests that are corrected together, named by what they ask of what
+    Family(name=N_("reading by language"), measure="competence", per=("language",), confirmatory=True),
+    Family(name=N_("stereotypes by language"), measure="stereotype_effect", per=("language",), confirmatory=True),
+    Family(name=N_("stereotypes by axis"), measure="standardised_effect", per=("topic",), confirmatory=True),
+    Family(name=N_("knowledge by culture"), measure="knowledge_gap", per=("culture",), confirmatory=True),
+    Family(name=N_("values by framework"), measure="values_lean", per=("framework",), confirmatory=True),
+    Family(name=N_("dilemmas by framework"), measure="dilemma_lean", per=("framework",), confirmatory=True),
     Family(
-        name="judgement by pair of languages",
+        name=N_("judgement by pair of languages"),
         measure="language_shift",
         per=("language", "other_language"),
         confirmatory=True,
     ),
-    Family(name="circuits by language", measure="circuit_share", per=("language",), confirmatory=True),
+    Family(name=N_("circuits by language"), measure="circuit_share", per=("language",), confirmatory=True),
     *(
         Family(
-            name=f"representation by culture, {lens}",
+            name=N_("representation by culture") + f", {lens}",
             measure="representation_gap",
             per=("culture", "lens"),
             confirmatory=True,
@@ -79,11 +80,13 @@ FAMILIES = (
         )
         for lens in (PROBE, LATENTS)
     ),
-    Family(name="underrepresentation by culture", measure="underrepresentation", per=("culture",), confirmatory=True),
-    Family(name="activation by culture", measure="context_activation", per=("culture",), confirmatory=True),
+    Family(
+        name=N_("underrepresentation by culture"), measure="underrepresentation", per=("culture",), confirmatory=True
+    ),
+    Family(name=N_("activation by culture"), measure="context_activation", per=("culture",), confirmatory=True),
     *(
         Family(
-            name=f"differences of frameworks, {lens}",
+            name=N_("differences of frameworks") + f", {lens}",
             measure="framework_difference",
             per=("framework", "other_framework", "lens"),
             confirmatory=True,
@@ -97,124 +100,164 @@ FAMILIES = (
         per=("framework", "other_framework"),
         confirmatory=True,
     ),
-    Family(name="prediction by language", measure="bits_per_byte", per=("language",), confirmatory=False),
-    Family(name="control pairs by language", measure="control_effect", per=("language",), confirmatory=False),
+    Family(name=N_("prediction by language"), measure="bits_per_byte", per=("language",), confirmatory=False),
+    Family(name=N_("control pairs by language"), measure="control_effect", per=("language",), confirmatory=False),
     Family(
-        name="stereotypes by language and axis",
+        name=N_("stereotypes by language and axis"),
         measure="stereotype_effect",
         per=("language", "topic"),
         confirmatory=False,
     ),
     Family(
-        name="imported pairs by language", measure="causal_shared_token_score", per=("language",), confirmatory=False
+        name=N_("imported pairs by language"),
+        measure="causal_shared_token_score",
+        per=("language",),
+        confirmatory=False,
     ),
     Family(
-        name="imported pairs by language and axis",
+        name=N_("imported pairs by language and axis"),
         measure="causal_shared_token_score",
         per=("language", "topic"),
         confirmatory=False,
     ),
-    Family(name="level of knowledge by language", measure="culture_knowledge", per=("language",), confirmatory=False),
-    Family(name="level of knowledge by culture", measure="culture_knowledge", per=("culture",), confirmatory=False),
     Family(
-        name="knowledge by language and culture",
+        name=N_("level of knowledge by language"), measure="culture_knowledge", per=("language",), confirmatory=False
+    ),
+    Family(name=N_("level of knowledge by culture"), measure="culture_knowledge", per=("culture",), confirmatory=False),
+    Family(
+        name=N_("knowledge by language and culture"),
         measure="knowledge_gap",
         per=("language", "culture"),
         confirmatory=False,
     ),
-    Family(name="diversity of knowledge", measure="knowledge_diversity", per=(), confirmatory=False),
+    Family(name=N_("diversity of knowledge"), measure="knowledge_diversity", per=(), confirmatory=False),
     Family(
-        name="diversity of knowledge by language", measure="knowledge_diversity", per=("language",), confirmatory=False
+        name=N_("diversity of knowledge by language"),
+        measure="knowledge_diversity",
+        per=("language",),
+        confirmatory=False,
     ),
-    Family(name="content tracking by language", measure="content_tracking", per=("language",), confirmatory=False),
+    Family(name=N_("content tracking by language"), measure="content_tracking", per=("language",), confirmatory=False),
     Family(
-        name="paraphrase agreement by language", measure="paraphrase_agreement", per=("language",), confirmatory=False
+        name=N_("paraphrase agreement by language"),
+        measure="paraphrase_agreement",
+        per=("language",),
+        confirmatory=False,
     ),
     Family(
-        name="values by language and framework",
+        name=N_("values by language and framework"),
         measure="values_lean",
         per=("language", "framework"),
         confirmatory=False,
     ),
     Family(
-        name="dilemmas by language and framework",
+        name=N_("dilemmas by language and framework"),
         measure="dilemma_lean",
         per=("language", "framework"),
         confirmatory=False,
     ),
     Family(
-        name="dependence of judgement on language", measure="language_dependent_judgement", per=(), confirmatory=False
+        name=N_("dependence of judgement on language"),
+        measure="language_dependent_judgement",
+        per=(),
+        confirmatory=False,
     ),
-    Family(name="circuits alone by language", measure="circuit_sufficiency", per=("language",), confirmatory=False),
-    Family(name="strength of circuits by language", measure="circuit_strength", per=("language",), confirmatory=False),
+    Family(name=N_("circuits alone by language"), measure="circuit_sufficiency", per=("language",), confirmatory=False),
     Family(
-        name="strength of circuits by language and axis",
+        name=N_("strength of circuits by language"), measure="circuit_strength", per=("language",), confirmatory=False
+    ),
+    Family(
+        name=N_("strength of circuits by language and axis"),
         measure="circuit_strength",
         per=("language", "topic"),
         confirmatory=False,
     ),
-    Family(name="circuits on control pairs", measure="circuit_controls", per=("language",), confirmatory=False),
+    Family(name=N_("circuits on control pairs"), measure="circuit_controls", per=("language",), confirmatory=False),
     Family(
-        name="circuits carried over between languages",
+        name=N_("circuits carried over between languages"),
         measure="circuit_transfer",
         per=("language", "other_language"),
         confirmatory=False,
     ),
-    Family(name="common circuit by language", measure="circuit_transfer", per=("other_language",), confirmatory=False),
     Family(
-        name="overlap of circuits between languages",
+        name=N_("common circuit by language"), measure="circuit_transfer", per=("other_language",), confirmatory=False
+    ),
+    Family(
+        name=N_("overlap of circuits between languages"),
         measure="circuit_overlap",
         per=("language", "other_language"),
         confirmatory=False,
     ),
-    Family(name="screening of nodes by language", measure="screening_error", per=("language",), confirmatory=False),
+    Family(name=N_("screening of nodes by language"), measure="screening_error", per=("language",), confirmatory=False),
     *(
         Family(name=f"{name}, {lens}", measure=measure, per=(*per, "lens"), confirmatory=False, lens=lens)
         for lens in (PROBE, LATENTS)
         for name, measure, per in (
-            ("level of representation by language", "representation_capacity", ("language",)),
-            ("level of representation by culture", "representation_capacity", ("culture",)),
-            ("representation by language and culture", "representation_gap", ("language", "culture")),
-            ("level of frameworks by language", "framework_capacity", ("language",)),
-            ("level of frameworks", "framework_capacity", ("framework",)),
+            (N_("level of representation by language"), "representation_capacity", ("language",)),
+            (N_("level of representation by culture"), "representation_capacity", ("culture",)),
+            (N_("representation by language and culture"), "representation_gap", ("language", "culture")),
+            (N_("level of frameworks by language"), "framework_capacity", ("language",)),
+            (N_("level of frameworks"), "framework_capacity", ("framework",)),
         )
     ),
-    Family(name="level of pathways by language", measure="pathway_capacity", per=("language",), confirmatory=False),
-    Family(name="level of pathways by culture", measure="pathway_capacity", per=("culture",), confirmatory=False),
-    Family(name="pathways by culture", measure="pathway_gap", per=("culture",), confirmatory=False),
+    Family(name=N_("level of pathways by language"), measure="pathway_capacity", per=("language",), confirmatory=False),
+    Family(name=N_("level of pathways by culture"), measure="pathway_capacity", per=("culture",), confirmatory=False),
+    Family(name=N_("pathways by culture"), measure="pathway_gap", per=("culture",), confirmatory=False),
     Family(
-        name="pathways by language and culture", measure="pathway_gap", per=("language", "culture"), confirmatory=False
+        name=N_("pathways by language and culture"),
+        measure="pathway_gap",
+        per=("language", "culture"),
+        confirmatory=False,
     ),
-    Family(name="level of steering by language", measure="steering_capacity", per=("language",), confirmatory=False),
-    Family(name="level of steering by framework", measure="steering_capacity", per=("framework",), confirmatory=False),
+    Family(
+        name=N_("level of steering by language"), measure="steering_capacity", per=("language",), confirmatory=False
+    ),
+    Family(
+        name=N_("level of steering by framework"), measure="steering_capacity", per=("framework",), confirmatory=False
+    ),
     *(
         Family(name=f"{name}, {lens}", measure=measure, per=(*per, "lens"), confirmatory=False, lens=lens)
-        for measure, lenses, names in (
-            ("representation_diversity", CULTURE_LENSES, "diversity of representation"),
-            ("framework_balance", FRAMEWORK_LENSES, "balance of frameworks"),
+        for measure, lenses, overall, by_language in (
+            (
+                "representation_diversity",
+                CULTURE_LENSES,
+                N_("diversity of representation"),
+                N_("diversity of representation by language"),
+            ),
+            (
+                "framework_balance",
+                FRAMEWORK_LENSES,
+                N_("balance of frameworks"),
+                N_("balance of frameworks by language"),
+            ),
         )
         for lens in lenses
-        for name, per in ((names, ()), (f"{names} by language", ("language",)))
+        for name, per in ((overall, ()), (by_language, ("language",)))
     ),
     Family(
-        name="underrepresentation by language and culture",
+        name=N_("underrepresentation by language and culture"),
         measure="underrepresentation",
         per=("language", "culture"),
         confirmatory=False,
     ),
-    Family(name="activation by language", measure="context_activation", per=("language",), confirmatory=False),
+    Family(name=N_("activation by language"), measure="context_activation", per=("language",), confirmatory=False),
     Family(
-        name="activation by language and culture",
+        name=N_("activation by language and culture"),
         measure="context_activation",
         per=("language", "culture"),
         confirmatory=False,
     ),
-    Family(name="conflict of frameworks", measure="framework_conflict", per=(), confirmatory=False),
+    Family(name=N_("conflict of frameworks"), measure="framework_conflict", per=(), confirmatory=False),
     Family(
-        name="conflict of frameworks by language", measure="framework_conflict", per=("language",), confirmatory=False
+        name=N_("conflict of frameworks by language"),
+        measure="framework_conflict",
+        per=("language",),
+        confirmatory=False,
     ),
-    Family(name="effect of chosen latents", measure="latent_effect", per=(), confirmatory=False),
-    Family(name="effect of chosen latents by language", measure="latent_effect", per=("language",), confirmatory=False),
+    Family(name=N_("effect of chosen latents"), measure="latent_effect", per=(), confirmatory=False),
+    Family(
+        name=N_("effect of chosen latents by language"), measure="latent_effect", per=("language",), confirmatory=False
+    ),
 )
 MARGINS: Mapping[str, float] = {entry.name: entry.margin for entry in MEASURES}
 # What a family may raise in error. Below the customary 0.05 because some intervals are approximate (spread borrowed

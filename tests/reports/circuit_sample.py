@@ -94,8 +94,8 @@ def transfer(languages: tuple[str, ...], rng: np.random.Generator) -> pd.DataFra
 def parts(languages: tuple[str, ...], nodes: list[tuple[int, int]]) -> pd.DataFrame:
     rows = [(nodes[len(nodes) // 2 + 2], "universal", languages), (nodes[7], "shared", languages[:3])]
     rows += [(nodes[11 + 3 * i], "language-specific", (code,)) for i, code in enumerate(languages)]
-    named = [(node_name(*node), kind, ", ".join(codes)) for node, kind, codes in rows]
-    return pd.DataFrame(named, columns=["node", "class", "languages"])
+    named = [(node_name(*node), *node, kind, ", ".join(codes)) for node, kind, codes in rows]
+    return pd.DataFrame(named, columns=["node", "layer", "head", "class", "languages"])
 
 
 def edges(languages: tuple[str, ...], n_layers: int, n_heads: int, rng: np.random.Generator) -> pd.DataFrame:
