@@ -8,8 +8,8 @@ and is undecided otherwise. docs/gate.md works examples by hand.
 Limits are the measure's own 95 % interval, stretched on each side as Student's t says. That keeps the lean of an
 interval that is not symmetric, and is exact where the interval is Student's t. Where templates scatter very unevenly
 (exponentially), the limit on the side of the long tail misses more often than it should: with 28 templates and ten
-bounds in 1.1 % instead of 0.5 % (docs/gate.md). A wrong PASS of a whole run stays rarer than 1 - confidence all the
-same, since every cell has to pass (intersection-union test, Berger 1982).
+bounds in 1.1 to 1.4 % instead of 0.5 % (docs/gate.md). A wrong PASS of a whole run stays rarer than 1 - confidence all
+the same, since every cell has to pass (intersection-union test, Berger 1982).
 """
 
 from __future__ import annotations

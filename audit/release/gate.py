@@ -53,7 +53,7 @@ EXIT_CODES: Mapping[Outcome, int] = {
 }
 UPHELD, PARTLY = "upheld", "partly"  # states of a contest that found against the finding
 NOT_FIXED = "the policy was not fixed before the run; gather it with: plural-audit run --policy"
-CHANGED = "the policy was changed after the run was begun; gather the run again with the policy as it is now"
+CHANGED = "the run was begun under another policy than this one, or it was changed since; gather the run with this one"
 UNHEARD = "the policy asks for what people said; give it: --judgements FILE (plural-audit desk judgements)"
 
 
@@ -99,7 +99,8 @@ class GateResult:
     day: date
     n_bounds: int  # that the confidence is shared over
     rules: tuple[RuleResult, ...]
-    notes: tuple[str, ...]  # on the run as a whole
+    obstacles: tuple[str, ...] = ()  # why the run cannot PASS whatever its cells say
+    notes: tuple[str, ...] = ()  # on the run as a whole
 
     @property
     def exit_code(self) -> int:
@@ -155,7 +156,7 @@ def gate(
     obstacles = _obstacles(policy, manifest, judgements)
     outcome = worst(result.outcome for result in rules)
     unheard = "no judgements were given, so contests are not known"
-    notes = (*obstacles, *_on_waivers(policy, rules, judge.day), *(() if judgements is not None else (unheard,)))
+    notes = (*_on_waivers(policy, rules, judge.day), *(() if judgements is not None else (unheard,)))
     return GateResult(
         outcome=Outcome.INSUFFICIENT if outcome is Outcome.PASS and obstacles else outcome,
         run_id=manifest.run_id,
@@ -165,6 +166,7 @@ def gate(
         day=judge.day,
         n_bounds=n_bounds,
         rules=rules,
+        obstacles=obstacles,
         notes=notes,
     )
 
@@ -250,7 +252,7 @@ class _Judge:
             resolution=rule.smallest_that_matters,
             details=place.details,
             binomial=rule.measure == "competence" and not rule.against_baseline,
-            further=self._past_controls(rule, result, place.details or {}),
+            further=self._past_controls(rule, result, place.details),
         )
         return _decided(place, id_, result, decision)
 

@@ -35,14 +35,16 @@ def summary(result: GateResult) -> str:
     told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in WORST_FIRST if counts[outcome])
     waived = sum(cell.waiver is not None for cell in result.cells)
     n = len(result.cells)
-    return f"{result.outcome}: of {n} cell{'s' if n != 1 else ''} {told}" + (f" ({waived} waived)" if waived else "")
+    said = f"{result.outcome}: of {n} cell{'s' if n != 1 else ''} {told}" + (f" ({waived} waived)" if waived else "")
+    return "; ".join((said, *result.obstacles))
 
 
 def figures(cell: Cell) -> tuple[str, str]:
     """A cell's value and its limits, "" where there is no number."""
     if cell.value is None or cell.low is None or cell.high is None:
         return "", ""
-    return f"{cell.value:+.2f} {cell.unit}".rstrip(), f"{cell.low:+.2f} to {cell.high:+.2f}"
+    value, low, high = (f"{round(one, 2) + 0.0:+.2f}" for one in (cell.value, cell.low, cell.high))  # no negative zero
+    return f"{value} {cell.unit}".rstrip(), f"{low} to {high}"
 
 
 def shown(cell: Cell) -> str:
@@ -72,6 +74,7 @@ def as_json(result: GateResult) -> str:
         },
         "day": result.day.isoformat(),
         "n_bounds": result.n_bounds,
+        "obstacles": list(result.obstacles),
         "notes": list(result.notes),
         "rules": [
             {
@@ -116,7 +119,8 @@ def _waiver(waiver: Waiver) -> dict[str, Any]:
 def as_junit(result: GateResult) -> str:
     """JUnit XML: a suite for each rule, a case for each cell, and a suite "policy" for what holds of the whole run."""
     root = ET.Element("testsuites", name=_xml(result.policy.name))
-    _suite(root, "policy", [("fixed before the run", _overall(result), " ".join(result.notes))])
+    kept = Outcome.INSUFFICIENT if result.obstacles else Outcome.PASS
+    _suite(root, "policy", [("the run may pass at all", kept, "; ".join((*result.obstacles, *result.notes)))])
     for one in result.rules:
         cases = [(cell.where, cell.outcome, _told(cell)) for cell in one.cells]
         _suite(root, one.rule.id, cases)
@@ -124,12 +128,6 @@ def as_junit(result: GateResult) -> str:
         root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
-
-
-def _overall(result: GateResult) -> Outcome:
-    """PASS unless the policy itself keeps the run from passing."""
-    by_rules = {one.outcome for one in result.rules}
-    return Outcome.INSUFFICIENT if by_rules == {Outcome.PASS} and result.outcome is not Outcome.PASS else Outcome.PASS
 
 
 def _suite(root: ET.Element, name: str, cases: Sequence[tuple[str, Outcome, str]]) -> None:
@@ -179,8 +177,8 @@ def as_markdown(result: GateResult) -> str:
         f"{_md(result.model)}, run {_md(result.run_id)}{against}, by the policy {_md(policy.name)} of "
         f"{_md(policy.owner)} ({policy.date.isoformat()}, `{policy.digest[:12]}`), on {result.day.isoformat()}.",
         "",
-        *(f"- {_md(note)}" for note in result.notes),
-        *([""] if result.notes else []),
+        *(f"- {_md(note)}" for note in (*result.obstacles, *result.notes)),
+        "",
     ]
     for one in result.rules:
         lines += _section(one)

@@ -77,14 +77,14 @@ def test_the_worst_comes_first():
 def test_a_policy_that_was_not_fixed_before_the_run_cannot_pass(tmp_path):
     result = gate(run_of(None, tmp_path), policy(RULE), today=TODAY)
     assert result.outcome is Outcome.INSUFFICIENT
-    assert result.notes[0].startswith("the policy was not fixed before the run")
+    assert result.obstacles[0].startswith("the policy was not fixed before the run")
     assert {cell.outcome for cell in result.cells} == {Outcome.PASS}  # the cells say what they say
 
 
 def test_a_policy_that_changed_afterwards_cannot_pass_and_a_fail_stays_one(tmp_path):
     result = decided(RULE.replace("0.8", "0.9"), tmp_path / "a", agreed=RULE)
     assert result.outcome is Outcome.INSUFFICIENT
-    assert result.notes[0].startswith("the policy was changed after the run was begun")
+    assert result.obstacles[0].startswith("the run was begun under another policy than this one")
     assert decided(RULE.replace("0.8", "0.9"), tmp_path / "b", agreed=RULE, stereotype_effect=3).outcome is Outcome.FAIL
 
 
@@ -197,7 +197,7 @@ def test_a_policy_may_ask_that_people_are_heard(tmp_path):
     folder = run_of(agreed, tmp_path)
     unheard = gate(folder, agreed)
     assert unheard.outcome is Outcome.INSUFFICIENT
-    assert unheard.notes[0].startswith("the policy asks for what people said")
+    assert unheard.obstacles[0].startswith("the policy asks for what people said")
     assert gate(folder, agreed, judgements=judgements([], run_id=folder.path.name)).outcome is Outcome.PASS
 
 

@@ -67,7 +67,8 @@ def test_junit_counts_a_fail_as_failure_and_what_is_undecided_as_error():
 
 
 def test_junit_shows_no_green_page_for_a_policy_that_was_not_fixed():
-    unfixed = replace(result(Outcome.PASS), outcome=Outcome.INSUFFICIENT)
+    unfixed = replace(result(Outcome.PASS), outcome=Outcome.INSUFFICIENT, obstacles=("not fixed",))
+    assert summary(unfixed) == "INSUFFICIENT EVIDENCE: of 1 cell 1 PASS; not fixed"
     root = ET.fromstring(as_junit(unfixed))
     assert root.get("errors") == "1"
     assert root[0].get("errors") == "1"
