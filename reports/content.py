@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from audit.records import Evidence, Finding, Judgements
-from audit.wording import N_, _, language
+from audit.wording import N_, SOURCE, _, language
 from reports.attachment import manifest_of
 from reports.background import how_to_read, methods, what_they_do_not_mean
 from reports.blocks import Document, Text
@@ -75,7 +75,7 @@ def report(
         running=_("{model} · run {run}", model=model.name, run=evidence.manifest.run_id),
         language=language(),
         manifest=manifest_of(evidence, findings, judgements),
-        front=(*front(case, signed_by=signed_by), *front_of_people(told), *_left_out(without)),
+        front=(*front(case, signed_by=signed_by), *front_of_people(told), *_translated(), *_left_out(without)),
         blocks=(
             *summary(case),
             *how_to_read(),
@@ -98,6 +98,17 @@ def report(
             *evidence_index(case, pages=pages.ids, without=without),
         ),
     )
+
+
+def _translated() -> tuple[Text, ...]:
+    """The line of the front that says whose words a report in another language than English is in."""
+    if language() == SOURCE:
+        return ()
+    text = _(
+        "This report's own sentences were translated from English by a machine, and no speaker of the language has "
+        "reviewed them. Where the two differ, the English report holds."
+    )
+    return (Text(text=text, style="small"),)
 
 
 def _left_out(without: Collection[str]) -> tuple[Text, ...]:

@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 import report_sample as sample
 
+from audit import wording
 from audit.findings import FAMILY_LEVEL
 from audit.records import Finding, Scope, Undefined, Verdict
 from audit.wording import said
@@ -320,3 +321,15 @@ def test_pieces_keep_the_panels_whole():
 
 def test_verdicts_differ_in_shape_and_in_colour():
     assert len(set(charts.SHAPES.values())) == len(set(charts.COLOURS.values())) == len(Verdict)
+
+
+def test_a_report_in_another_language_says_that_a_machine_translated_it():
+    with wording.speaking("fr"):
+        french = document()
+        line = wording._(
+            "This report's own sentences were translated from English by a machine, and no speaker of the language has "
+            "reviewed them. Where the two differ, the English report holds."
+        )
+    assert french.language == "fr"
+    assert line in [block.text for block in french.front if isinstance(block, Text)]
+    assert len(french.front) == len(document().front) + 1
