@@ -13,7 +13,9 @@ from reports.words import NO_NUMBER, interval, number, p_value, percent, with_in
 OTHER_SCORES = (  # detail of stereotype_effect, its heading
     # i18n: heading of a column of effects, divided by the number of tokens of the answer
     ("length_normalised", N_("Per token")),
+    # i18n: heading of a column of effects, on the stereotyped answer alone
     ("shared_token", N_("Shared token")),
+    # i18n: heading of a column: pointwise mutual information
     ("pmi", N_("PMI")),
 )
 
@@ -41,8 +43,18 @@ def _stereotypes(members: Sequence[Finding]) -> list[Block]:
     shown = [f for f in members if f.measurement.details and f.verdict is not Verdict.NOT_INTERPRETABLE]
     if not shown:
         return []
-    # i18n: headings of columns: share of items whose effect goes toward the stereotype, against it, or neither
-    titles = (_("Toward"), _("Against"), _("Tied"), _("Control mean"), _("Control spread"), _("p against controls"))
+    titles = (
+        # i18n: heading of a column: share of items whose effect goes toward the stereotype
+        _("Toward"),
+        # i18n: heading of a column: share of items whose effect goes against the stereotype
+        _("Against"),
+        # i18n: heading of a column: share of items whose effect is within the noise, neither toward nor against
+        _("Tied"),
+        _("Control mean"),
+        # i18n: heading of a column: the spread (standard deviation) of control pairs' effects
+        _("Control spread"),
+        _("p against controls"),
+    )
     columns = (
         Column(title=_("Language"), width=1.7),
         *(Column(title=title, width=1.1, align="right") for title in (*titles, *(_(t) for _name, t in OTHER_SCORES))),

@@ -19,8 +19,10 @@ from reports.charts import HAIR, INK, styled
 from reports.words import number, signed_percent
 
 ORANGE, BLUE = "#C44E00", "#0072B2"
-# i18n: what a node of a circuit does: the ends of a scale of colours
-CARRIES, OPPOSES = N_("carries the effect"), N_("works against it")
+# i18n: what a node of a circuit does: one end of a scale of colours
+CARRIES = N_("carries the effect")
+# i18n: what a node of a circuit does: the other end of a scale of colours
+OPPOSES = N_("works against it")
 # Nine classes, from against the effect over none to carrying it; colour-blind readers tell orange from blue.
 DIVERGING = ("#005A8E", "#3F8FC4", "#8FC0E0", "#CFE3F1", "#F4F4F2", "#FBDCC4", "#F4A873", "#E0732A", "#A63E00")
 EDGES = (-0.30, -0.10, -0.03, -0.01, 0.01, 0.03, 0.10, 0.30)  # between the classes, as shares of the effect

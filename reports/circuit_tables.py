@@ -23,16 +23,24 @@ ALL_LANGUAGES = N_("all, pooled")
 # i18n: in a cell of a table or a chart where there is no number
 NONE = N_("none")
 LENS, ATTENTION, PROBE, SHUFFLED = "logit lens", "attention to the slot", "probe", "probe of shuffled labels"
-# i18n: kinds of the parts (nodes) of circuits
-CLASSES = (N_("universal"), N_("shared"), N_("language-specific"))
+CLASSES = (
+    # i18n: of a node: in the circuits of every language
+    N_("universal"),
+    # i18n: of a node: in the circuits of several languages
+    N_("shared"),
+    # i18n: of a node: in the circuit of one language
+    N_("language-specific"),
+)
 PANELS = {  # titles of small charts; two short lines each
     LENS: N_("Logit lens: effect by layer,\nshare of the language's largest"),
     ATTENTION: N_("Attention to the group's words:\nthe layer's highest head"),
     PROBE: N_("Probe for the group by layer:\nshare right (0.5 is guessing)"),
     SHUFFLED: N_("Probe for the group by layer:\nshare right (0.5 is guessing)"),
 }
-# i18n: kinds of lines in a chart: what was measured, and the same with labels dealt out anew
-MEASURED, DEALT = N_("measured"), N_("shuffled labels")
+# i18n: a line in a chart: what was measured
+MEASURED = N_("measured")
+# i18n: a line in a chart: the same with labels dealt out anew
+DEALT = N_("shuffled labels")
 SERIES = {LENS: MEASURED, ATTENTION: MEASURED, PROBE: MEASURED, SHUFFLED: DEALT}
 
 

@@ -330,6 +330,7 @@ def _shared(one: Seen) -> tuple[Block, ...]:
     if not len(one.parts):
         return ()
     columns = (
+        # i18n: heading of a column: universal, shared or language-specific
         Column(title=_("Kind"), width=2.2),
         Column(title=_("Languages"), width=4.2),
         Column(title=_("Nodes"), width=4.2),
@@ -430,8 +431,11 @@ def _graph_alt(edges: pd.DataFrame, n_layers: int) -> str:
 
 def _edge_table(edges: pd.DataFrame, n_layers: int) -> Table:
     columns = (
+        # i18n: heading of a column: the node where a connection begins
         Column(title=_("From"), width=2),
+        # i18n: heading of a column: the node where a connection ends
         Column(title=_("To"), width=2),
+        # i18n: heading of a column: how a head reads what comes: q, k or v
         Column(title=_("Read as"), width=1.2),
         Column(title=_("Estimate, nats"), width=1.6, align="right"),
         Column(title=_("Patched, nats"), width=1.6, align="right"),

@@ -22,6 +22,7 @@ MODEL_WORDS = {  # of records.ModelRecord
     "architecture": N_("Architecture"),
     "n_layers": N_("Layers"),
     "n_heads": N_("Attention heads per layer"),
+    # i18n: number of parameters of the model
     "n_parameters": N_("Parameters"),
     "dtype": N_("Number format"),
     # i18n: the processor that the model ran on
@@ -38,15 +39,21 @@ MODEL_WORDS = {  # of records.ModelRecord
 
 def provenance(case: Case) -> tuple[Block, ...]:
     """Origin, author and review of the items, by suite and language."""
-    # i18n: headings of columns that count items: their origin, who wrote them, whether a native speaker reviewed them
     titles = (
         _("Items"),
+        # i18n: heading of a column: items written in the language itself
         _("Native"),
+        # i18n: heading of a column: items translated and then changed to fit
         _("Adapted"),
+        # i18n: heading of a column: items translated
         _("Translated"),
+        # i18n: heading of a column: items written by a person
         _("Person"),
+        # i18n: heading of a column: items written by a machine
         _("Machine"),
+        # i18n: heading of a column: items that a native speaker has reviewed
         _("Reviewed"),
+        # i18n: heading of a column: items set aside, which support no headline
         _("Quarantined"),
     )
     columns = (
@@ -108,6 +115,7 @@ def exclusions(case: Case) -> tuple[Block, ...]:
     columns = (
         Column(title=_("Reason"), width=6),
         Column(title=_("Suite"), width=2),
+        # i18n: heading of a column: the step of the run that left an item out
         Column(title=_("Stage"), width=1.2),
         Column(title=_("Items"), width=0.9, align="right"),
     )

@@ -20,17 +20,26 @@ from reports.words import (
 
 CONTESTED = N_("Contested: {sentence}")
 STEPS = {
-    # i18n: this and the next: what happened to a contest, that is to an objection against a finding
+    # i18n: a contest, that is an objection against a finding, was filed
     "file": N_("filed"),
+    # i18n: an objection was admitted
     "admit": N_("admitted"),
+    # i18n: an objection was refused a hearing
     "refuse": N_("refused"),
+    # i18n: an objection was answered by the operators
     "answer": N_("answered"),
+    # i18n: somebody took an objection to decide on it
     "take": N_("taken to decide"),
+    # i18n: an objection was upheld
     "uphold": N_("upheld"),
     "uphold in part": N_("upheld in part"),
+    # i18n: an objection was rejected
     "reject": N_("rejected"),
+    # i18n: the decision on an objection was appealed
     "appeal": N_("appealed"),
+    # i18n: an objection was withdrawn
     "withdraw": N_("withdrawn"),
+    # i18n: a deadline for an objection passed
     "deadline passed": N_("deadline passed"),
 }
 STATES = {  # of a contest

@@ -35,13 +35,17 @@ from reports.words import (
 )
 
 SCOPE_NOUNS = {
-    # i18n: this and the next words: what estimates are told by, as in "by language and topic"
+    # i18n: within a list of what estimates are told by, as in "by language and topic"
     "language": N_("language"),
     "other_language": N_("language compared with"),
+    # i18n: within a list of what estimates are told by, as in "by language and topic"
     "topic": N_("topic"),
+    # i18n: within a list of what estimates are told by, as in "by language and topic"
     "culture": N_("culture"),
+    # i18n: within a list of what estimates are told by, as in "by language and topic"
     "framework": N_("framework"),
     "other_framework": N_("framework compared with"),
+    # i18n: within a list of what estimates are told by, as in "by language and topic"
     "lens": N_("lens"),
 }
 PAIRS = {
@@ -81,11 +85,13 @@ def scope_names(finding: Finding) -> tuple[str, ...]:
 
 def scope_title(fields: tuple[str, ...]) -> str:
     """Heading of the estimates that share these fields: "By language and topic"."""
+    # i18n: heading; {fields} is a list of nouns, as in "By language and topic"
     return _("By {fields}", fields=_nouns(fields)) if fields else _("Overall")
 
 
 def scope_by(fields: tuple[str, ...]) -> str:
     """The same within a sentence: "by language and topic"."""
+    # i18n: within a sentence; {fields} is a list of nouns, as in "by language and topic"
     return _("by {fields}", fields=_nouns(fields)) if fields else _("overall")
 
 

@@ -154,8 +154,10 @@ def _below_cells(case: Case, findings: Sequence[Finding]) -> list[Block]:
         columns = (
             Column(title=_("Culture"), width=1.8),
             Column(title=_("Language"), width=1.8),
+            # i18n: heading of a column: a culture's gap to the others in the lens where it is second lowest
             Column(title=_("Second-lowest gap"), width=2.2, align="right"),
             Column(title=_("p adjusted"), width=1.1, align="right"),
+            # i18n: heading of a column: the lenses in which a culture is below the others
             Column(title=_("Below in"), width=3.6),
         )
         rows = tuple(_below_row(f, names) for f in below[:MOST_CELLS])
@@ -221,6 +223,7 @@ def _conflict(case: Case, found: Features) -> tuple[Block, ...]:
             continue
         columns = (
             Column(title=_("Language"), width=2.2),
+            # i18n: heading of a column: share of dilemmas on which the latents of both frameworks are active
             Column(title=_("Both active"), width=2.4, align="right"),
             Column(title=_("By chance"), width=1.2, align="right"),
             Column(title=_("Verdict"), width=2.6),

@@ -33,10 +33,13 @@ from reports.words import (
 
 MOST_COMBINATIONS = 12
 KIND_WORDS = {
-    # i18n: this and the next: what a latent's activity goes with; a cell of a table
+    # i18n: what a latent's activity goes with: the language of a text; a cell of a table
     "language-specific": N_("language"),
+    # i18n: what a latent's activity goes with: the content of a text; a cell of a table
     "content-specific": N_("content"),
+    # i18n: a latent's activity goes with both language and content; a cell of a table
     "mixed": N_("mixed"),
+    # i18n: a latent's activity goes with neither language nor content; a cell of a table
     "neither": N_("neither"),
 }
 GOES_WITH = {
@@ -124,6 +127,7 @@ def _kinds_table(where: str, rows: pd.DataFrame, kinds: pd.DataFrame) -> Table:
         Column(title=_("Share of variance by content"), width=2.2, align="right"),
         Column(title=_("the same, permuted labels"), width=2.2, align="right"),
         Column(title=f"p < {figure(0.05, 2)}", width=1.2, align="right"),
+        # i18n: heading of a column: how many there would be by chance
         Column(title=_("by chance"), width=1.2, align="right"),
     )
     shares = {_(KIND_WORDS[row.kind]): (row.share_content, row.permuted_content) for row in rows_of(kinds)}

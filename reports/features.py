@@ -179,9 +179,11 @@ def _one_sae(case: Case, table: pd.DataFrame) -> list[Block]:
     )
     columns = (
         Column(title=_("Language"), width=1.8),
+        # i18n: heading of a column: how well the SAE reads a language, in words
         Column(title=_("In words"), width=3.2),
         Column(title=_("Tokens"), width=1.0, align="right"),
         Column(title=_("Explained variance"), width=1.4, align="right"),
+        # i18n: heading of a column: how many latents are active per token
         Column(title=_("Active"), width=1.0, align="right"),
         Column(title=_("Loss recovered"), width=1.4, align="right"),
         Column(title=_("Loss added, nats"), width=1.4, align="right"),

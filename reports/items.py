@@ -28,7 +28,7 @@ from reports.typesetting.bidi import FSI, PDI, isolated
 from reports.words import number
 
 AMOUNTS = {  # what the number of a single item is, for the measures that have one
-    # i18n: this and the next: the number x of one item, under its id
+    # i18n: the number x of one item, under its id
     "stereotype_effect": N_("{x} nats, effect of the group on the answer"),
     "standardised_effect": N_("{x} nats, effect of the group on the answer"),
     "causal_shared_token_score": N_("{x} nats, base against counterpart on the shared words"),
@@ -39,8 +39,16 @@ AMOUNTS = {  # what the number of a single item is, for the measures that have o
     "language_shift": N_("{x} probability of the individual-rights option, difference between the languages"),
 }
 IN_NATS = ("stereotype_effect", "standardised_effect", "causal_shared_token_score", "dilemma_lean")
-# i18n: the sides of an item, after the name of a language, as in "Swahili, base"
-SIDES = {"base": N_("base"), "counterpart": N_("counterpart"), "endorse": N_("endorse"), "reject": N_("reject")}
+SIDES = {
+    # i18n: the first of two sides of an item, which are compared; after the name of a language
+    "base": N_("base"),
+    # i18n: the second of two sides of an item, which are compared; after the name of a language
+    "counterpart": N_("counterpart"),
+    # i18n: the side of an item that endorses a value; after the name of a language
+    "endorse": N_("endorse"),
+    # i18n: the side of an item that rejects a value; after the name of a language
+    "reject": N_("reject"),
+}
 SHARED_SCALE = ("culture_knowledge", "knowledge_gap")  # bits: the measure itself averages a fact over the languages
 
 

@@ -24,8 +24,11 @@ ANSWERS = {  # to the questions that people are asked
     "agree": N_("agree"),
     # i18n: a person agrees with a finding in part
     "partly": N_("partly"),
+    # i18n: a person disagrees with a finding
     "disagree": N_("disagree"),
+    # i18n: a person cannot say whether a finding is right
     "cannot say": N_("cannot say"),
+    # i18n: a person gave no answer
     "not said": N_("not said"),
 }
 QUESTIONS = {
