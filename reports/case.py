@@ -24,7 +24,6 @@ from reports.words import (
 STRENGTH = tuple(Verdict)  # evidence first
 SHORT_ID = 8  # characters of an id in a table, where they tell the ids of the run apart
 APPENDIX = N_("Appendix: all exploratory estimates")
-FOUND = "would have been found in four of five such audits"
 
 
 @dataclass(frozen=True)
