@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from audit import terminal
 from audit.errors import AuditError, ResourceError, UsageError
+from audit.progress import ConsoleReporter
 from audit.runs import find_run, whole_or_absent
 
 if TYPE_CHECKING:
@@ -195,7 +196,8 @@ def _expected_time(model: str, known: Spreads) -> ExpectedTime:
     from audit.release import planning
 
     try:
-        return planning.expected_time(model, known)
+        with ConsoleReporter(terminal.err) as reporter:
+            return planning.expected_time(model, known, reporter=reporter)
     except ModuleNotFoundError as error:
         raise ResourceError(f"{error.name} is not installed; pip install 'plural-audit[models]'") from None
 

@@ -25,6 +25,7 @@ from audit import pipeline
 from audit.errors import RunError
 from audit.findings import STEREOTYPES
 from audit.measures.statistics import detectable_distance
+from audit.progress import Reporter, Silent
 from audit.records import Estimate, Measurement, Scope, Suite
 from audit.release.bounds import Bound, beyond_controls, degrees_of, error_of
 from audit.release.cells import in_words as place_in_words
@@ -311,11 +312,16 @@ def _seconds(log: Path) -> dict[str, float]:
 # --- time ----------------------------------------------------------------------------------------
 
 
-def expected_time(model: str, known: Spreads) -> ExpectedTime:
-    """How long the whole built-in audit of a model will take here. Needs torch, and some seconds.
+def expected_time(model: str, known: Spreads, *, reporter: Reporter | None = None) -> ExpectedTime:
+    """How long the whole built-in audit of a model will take here. Needs torch and a tenth of the scoring's time.
 
-    Scoring is timed on a few items of each suite; everything else is taken to be as many times scoring as in the run
+    Scoring is timed on some items of each suite; everything else is taken to be as many times scoring as in the run
     that is known.
+
+    Args:
+        model: as for `plural-audit run`.
+        known: that run.
+        reporter: where progress is told.
 
     Raises:
         RunError: that run has no log of a whole audit.
@@ -327,10 +333,13 @@ def expected_time(model: str, known: Spreads) -> ExpectedTime:
         raise RunError(
             f"run {known.run_id}: its log tells of no scoring; plan from a run that was gathered: --from RUN"
         )
+    reporter = reporter or Silent()
+    reporter.stage("loading the model")
     audited = models.AuditedModel.load(model)
     suites = pipeline.load_suites(pipeline.Request(model=model))
     _score(observe, audited, _some(suites[0], 1))  # the first batch pays for what is set up once
     timed, spent, scoring = 0, 0.0, 0.0
+    reporter.stage("timing the scoring", total=len(suites), unit="suites")
     for suite in suites:
         some = _some(suite, SAMPLE)
         begun = time.perf_counter()
@@ -338,6 +347,7 @@ def expected_time(model: str, known: Spreads) -> ExpectedTime:
         took = time.perf_counter() - begun
         timed, spent = timed + len(some.items), spent + took
         scoring += took / len(some.items) * len(suite.items)
+        reporter.advance(1)
     return ExpectedTime(
         model=audited.record.name,
         items=sum(len(suite.items) for suite in suites),

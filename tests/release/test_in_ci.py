@@ -1,5 +1,6 @@
 """The ready-made jobs, run here step by step on a tiny model; a run under a policy; the trainer's callback."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -12,10 +13,12 @@ from tiny import tiny_model_folder
 
 import audit
 from audit import models, observe, pipeline
-from audit.errors import UsageError
+from audit.errors import RunError, UsageError
 from audit.observe import shards
 from audit.pipeline import Request
+from audit.release import planning
 from audit.release.bounds import Outcome
+from audit.release.planning import Spreads
 from tests.release.sample import policy
 
 EXAMPLES = Path(__file__).parents[2] / "ci-examples"
@@ -139,6 +142,32 @@ def test_the_gate_decides_where_torch_cannot_be_imported(model, tmp_path):
     given = agreed.model_dump_json()
     done = subprocess.run([sys.executable, "-c", code, str(folder.path), given], capture_output=True, check=False)
     assert done.stdout.decode().strip() == "PASS", done.stderr.decode()
+
+
+def test_the_expected_time_is_what_a_sample_took_times_what_the_rest_costs(model):
+    """A clock that ticks one second between two looks: each suite's sample takes 1 s, whatever the machine.
+
+    Of n items a suite has, k are timed: scoring takes the sum of n / k; the known run spent 300 of 900 s on it, so all
+    takes three times that.
+    """
+    known = Spreads(run_id="r", model="m", read=(), labels={}, cells=(), seconds={"scoring": 300.0, "rest": 600.0})
+    ticks = itertools.count()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planning.time, "perf_counter", lambda: float(next(ticks)))
+        found = planning.expected_time(str(model), known)
+    suites = pipeline.load_suites(Request(model=str(model)))
+    samples = [len(planning._some(suite, planning.SAMPLE).items) for suite in suites]
+    assert all(planning.SAMPLE <= n < 2 * planning.SAMPLE for n in samples)
+    assert found.scoring == pytest.approx(sum(len(s.items) / n for s, n in zip(suites, samples, strict=True)))
+    assert found.total == pytest.approx(3 * found.scoring)
+    assert found.items == sum(len(suite.items) for suite in suites)
+
+
+def test_a_run_without_a_log_of_scoring_says_nothing_of_time(model):
+    with pytest.raises(RunError, match="tells of no scoring"):
+        planning.expected_time(
+            str(model), Spreads(run_id="r", model="m", read=(), labels={}, cells=(), seconds={"weighing": 1.0})
+        )
 
 
 # --- while training --------------------------------------------------------------------------------
