@@ -15,6 +15,7 @@ from audit import app_cli, attestation_cli, terminal
 from audit.comparison_cli import compare_runs
 from audit.desk_cli import desk_app
 from audit.errors import AuditError, ResourceError, UsageError
+from audit.exports_cli import export_run
 from audit.pipeline import DEFAULT_MODEL, Depth, Request
 from audit.progress import ConsoleReporter
 from audit.release_cli import gate_app
@@ -41,6 +42,8 @@ Examples:
                                                        one pair, and the nodes that carry its effect
 
   plural-audit compare RUN_A RUN_B                     what changed between two runs, with tests
+
+  plural-audit export last --as xlsx --what all        findings, observations and items as a workbook
 
   plural-audit selftest                                how well looking inside finds what was planted
 
@@ -90,6 +93,7 @@ attestation_cli.mount(app)
 app.add_typer(gate_app, name="gate")
 app.command("plan")(plan_release)
 app.command("compare")(compare_runs)
+app.command("export")(export_run)
 app.command("app")(app_cli.open_app)
 
 Model = Annotated[

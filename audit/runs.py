@@ -30,6 +30,7 @@ import pandas as pd
 import platformdirs
 
 from audit.errors import ResourceError, RunError
+from audit.escaping import for_spreadsheet
 from audit.records import (
     CAPACITY_COLUMNS,
     CAUSAL_COLUMNS,
@@ -408,5 +409,5 @@ def manifest_from_dict(content: Mapping[str, Any]) -> Manifest:
 def _safe_for_spreadsheets(table: pd.DataFrame) -> pd.DataFrame:
     """Text cells that a spreadsheet would run as a formula get a leading apostrophe."""
     columns = [name for name, dtype in OBSERVATION_COLUMNS.items() if dtype == "string"]
-    disarmed = {name: table[name].str.replace(r"^([=+\-@\t\r])", r"'\1", regex=True) for name in columns}
+    disarmed = {name: table[name].map(for_spreadsheet, na_action="ignore").astype("string") for name in columns}
     return table.assign(**disarmed)

@@ -32,6 +32,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from audit.errors import DeskError, NotAllowedError
+from audit.escaping import for_spreadsheet
 from audit.reviews import events
 from audit.reviews.database import Database
 from audit.reviews.library import GONE, run_of
@@ -45,7 +46,6 @@ FORMAT = "plural-audit judgements 1"
 MOST_BYTES = 20_000_000
 MOST_LINES = 50_000
 MOST_NAMED = 20  # bad lines in one message
-_FORMULA = re.compile(r"(^|[;\t\r\n] *)(?=[=+\-@＝＋－＠])|^(?=[\t\r\n])")
 _SOURCE = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 
 
@@ -142,7 +142,7 @@ def as_csv(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> byte
 
 
 def _disarmed(value: object) -> object:
-    return _FORMULA.sub(lambda found: f"{found[0]}'", value) if isinstance(value, str) else value
+    return for_spreadsheet(value) if isinstance(value, str) else value
 
 
 def _exported(db: Database, run: str, *, by: str | None) -> list[dict[str, Any]]:

@@ -1,0 +1,26 @@
+"""Text from outside, as data and nothing else where it is shown: in a spreadsheet's cell, in Markdown."""
+
+from __future__ import annotations
+
+import re
+
+# What a spreadsheet may pass over before it looks for a formula: spaces, and signs that are not seen.
+_UNSEEN = "[ \u00a0\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]*"
+# A formula's signs, also in full width, at the beginning of a cell and where a spreadsheet that expects semicolons or
+# tabs would begin another one.
+_FORMULA = re.compile(rf"(^|[;\t\r\n]){_UNSEEN}(?=[=+\-@＝＋－＠])|^(?=[\t\r\n])")
+_MARKUP = re.compile(
+    r"[\\`*_{}\[\]<>#|~&$@]|:(?=//)|(?<=www)\.|^[-+=]|(?<=^\d)[.)](?= |$)|(?<=^\d\d)[.)](?= |$)", re.IGNORECASE
+)
+# Controls, and the signs that turn the direction of what follows: on a page they reach beyond their own text.
+_REACHING = re.compile("[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]")
+
+
+def for_spreadsheet(text: str) -> str:
+    """Text that no spreadsheet runs as a formula: what could be one gets an apostrophe before its sign."""
+    return _FORMULA.sub(lambda found: f"{found[0]}'", text)
+
+
+def for_markdown(text: str) -> str:
+    """Text that Markdown (CommonMark, GitHub's) shows as it is, on one line: no markup, HTML, link or mention."""
+    return _MARKUP.sub(r"\\\g<0>", _REACHING.sub("\ufffd", " ".join(text.split())))
