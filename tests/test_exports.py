@@ -217,6 +217,14 @@ def test_the_same_run_gives_the_same_bytes(folder, tmp_path, form):
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_no_workbook_says_when_it_was_written(folder, tmp_path):
+    (path,) = export(folder, form="xlsx", out=tmp_path / "f.xlsx")
+    with zipfile.ZipFile(path) as book:
+        times = set(re.findall(rb"\d{4}-\d\d-\d\dT[\d:]+Z", book.read("docProps/core.xml")))
+        assert times == {files.FIXED.strftime("%Y-%m-%dT%H:%M:%SZ").encode()}
+        assert {part.date_time for part in book.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
 @pytest.mark.parametrize("form", ["csv", "parquet", "xlsx"])
 def test_texts_whose_licence_forbids_copies_are_in_no_export(folder, tmp_path, form):
     assert SECRET in set(folder.read_evidence().items["texts"])
