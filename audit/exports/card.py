@@ -2,7 +2,7 @@
 
 The metadata are a `model-index` (https://github.com/huggingface/hub-docs, modelcard.md): of the findings that were
 asked before the run, those that say yes or no. A number that may not be interpreted, or that decides nothing, would
-be read there without its verdict, so it stands in the section alone.
+be read there without its verdict; the section counts such findings and says why.
 """
 
 from __future__ import annotations
