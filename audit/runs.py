@@ -7,7 +7,7 @@
                 evidence.json     manifest and digests of the tables; its presence means the evidence is whole
                 findings.json  report.pdf
                 run.json          digests of everything; written last, so its presence means the run is complete
-                attestation.dsse.json  report.signed.pdf        signatures of all that (audit.attestation), if it is signed
+                attestation.dsse.json  report.signed.pdf   signatures of all that, if it is signed (audit.attestation)
                 run.log           times and messages; not part of the result
 
 Every file is written beside its place and renamed into it, so a file is whole or absent at any moment.
