@@ -205,3 +205,15 @@ def test_names_in_a_row_stand_as_the_language_puts_them():
 )
 def test_lists_read_as_english_lists(things, text):
     assert wording.listed(things) == text
+
+
+# --- the catalogues ----------------------------------------------------------------------------
+
+
+def test_the_template_is_what_the_code_says():
+    assert [line for line in wording.CATALOGUE.check() if line.startswith("audit.pot")] == []
+
+
+@pytest.mark.parametrize("code", [code for code in wording.LANGUAGES if code != wording.SOURCE])
+def test_every_language_says_everything(code):
+    assert list(wording.CATALOGUE.check_language(code, wording.CATALOGUE.extracted())) == []
