@@ -162,7 +162,7 @@ def test_every_measure_has_a_name_that_can_be_said(other_letters):
 
 
 def test_numbers_are_written_as_the_language_writes_them(tmp_path, monkeypatch):
-    """1234.5 and 80 % in French: a comma, narrow space between thousands, a space that does not break before the sign."""
+    """1234.5 and 80 % in French: a comma, narrow spaces between thousands and, unbreakable, before the sign."""
     (tmp_path / "fr" / "LC_MESSAGES").mkdir(parents=True)
     (tmp_path / "fr" / "LC_MESSAGES" / "audit.po").write_text('msgid ""\nmsgstr ""\n', encoding="utf-8")
     monkeypatch.setattr(wording, "CATALOGUE", dataclasses.replace(wording.CATALOGUE, locale=tmp_path))
