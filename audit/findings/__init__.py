@@ -444,12 +444,12 @@ def findings_table(findings: Sequence[Finding]) -> pd.DataFrame:
                 **{name: estimate.get(name) for name in numbers},
                 "p_adjusted": finding.p_adjusted,
                 "unit": estimate.get("unit", ""),
-                "n_clusters": estimate.get("n_clusters", 0),
+                "n_clusters": estimate.get("n_clusters"),
                 "sentence": str(finding.sentence),
             }
         )
     table = pd.DataFrame(rows, columns=[*columns, *numbers, "unit", "n_clusters", "sentence"])
-    return table.astype(dict.fromkeys(numbers, "Float64"))
+    return table.astype({**dict.fromkeys(numbers, "Float64"), "n_clusters": "Int64"})
 
 
 def to_json(findings: Sequence[Finding]) -> str:
