@@ -94,6 +94,9 @@ class ConsoleReporter:
     def advance(self, units: int) -> None:
         """Move the bar; without a terminal, say now and then how far it is."""
         self._done += units
+        if self._total is not None and self._done > self._total:  # there turned out to be more than was foreseen
+            self._total = self._done
+            self._bar.update(self._task, total=self._total)
         self._bar.advance(self._task, units)
         now = time.monotonic()
         if now - self._told >= PLAIN_SECONDS or self._done == self._total:

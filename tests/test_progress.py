@@ -53,3 +53,13 @@ def test_a_log_that_cannot_be_written_is_said_once_and_stops_nothing(told, tmp_p
     out = text.getvalue()
     assert out.count("going on without a log") == 1
     assert "two" in out
+
+
+def test_more_work_than_was_foreseen_never_leaves_less_than_nothing_to_do(told):
+    reporter, text = told
+    with reporter:
+        reporter.stage("planting", total=4, unit="plants")
+        reporter.advance(4)
+        reporter.advance(1)
+    assert "planting: 5/5 plants" in text.getvalue()
+    assert "-" not in text.getvalue().split("planting: 5/5")[1]
