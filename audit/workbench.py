@@ -1,8 +1,9 @@
 """The worker beside the app: does, in a process of its own, what a page may not wait for.
 
-It takes one job after another (audit.reviews.jobs), tries pairs on one model that it loads once, makes reports, and
-every few minutes sweeps the contests for dates that passed. An error in a job is one line to whoever asked; the worker
-goes on. One worker serves a desk: another one that is started on the same folder ends at once.
+It takes one job after another (audit.reviews.jobs), tries pairs on one model that it loads once, makes reports, tests
+what differs between two runs, and every few minutes sweeps the contests for dates that passed. An error in a job is
+one line to whoever asked; the worker goes on. One worker serves a desk: another one that is started on the same folder
+ends at once.
 
     python -m audit.workbench --db sqlite:///desk/desk.db --folder desk --model gemma-3-270m
 """
@@ -26,11 +27,13 @@ from uuid import uuid4
 import filelock
 
 from audit.commands import command_of
+from audit.comparison import compare
+from audit.comparison.files import Differences, write_differences
 from audit.errors import AuditError, ConflictError, DeskError, ResourceError
 from audit.pipeline import DEFAULT_MODEL, Request, prepare_model, read_findings
 from audit.progress import Silent
 from audit.records import node_name
-from audit.reviews import contests, jobs
+from audit.reviews import comparing, contests, jobs
 from audit.reviews.database import Database, open_database
 from audit.reviews.jobs import Issue, Task
 from audit.reviews.library import run_of
@@ -72,7 +75,7 @@ def run_worker(
 
     Args:
         db_url: of the desk.
-        folder: of the desk; reports go to its folder "reports".
+        folder: of the desk; reports go to its folder "reports", differences between runs to "comparisons".
         model: on which pairs are tried: built-in name, folder, .gguf file or hub id. "" tries none.
         stop: ends the loop.
         tries: in place of a trial on the model.
@@ -86,6 +89,7 @@ def run_worker(
     kinds: Mapping[str, Callable[[Database, Task], None]] = {
         "try": _Trying(tries or Bench(model)),
         "report": _Reporting(reports or report_of, folder / "reports", key),
+        "compare": _Comparing(folder),
     }
     with _only_one(folder):
         db = open_database(db_url)
@@ -323,6 +327,47 @@ def report_of(path: Path, db: Database, asked: Mapping[str, Any], signed_by: str
         signed_by=signed_by,
     )
     return judgements.as_of
+
+
+# --- comparing two runs ----------------------------------------------------------------------
+
+
+class _Comparing:
+    """Jobs of kind "compare": the differences are a whole file before anybody hears of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, db: Database, task: Task) -> None:
+        first, second = str(task.asked["first"]), str(task.asked["second"])
+        with db.read() as session:
+            file = comparing.place(session, first, second, folder=self._folder)
+        if (tested := comparing.kept(file)) is None:  # two people may have asked for the same
+            tested = differences_of(db, first, second)
+            write_differences(file, tested)
+        jobs.finish(db, task.id, answer={"file": file.name, "differences": len(tested.differences)})
+
+
+def differences_of(db: Database, first: str, second: str) -> Differences:
+    """What differs between two runs of the desk, second minus first, from their folders.
+
+    Raises:
+        DeskError: no such run here, or its findings are not those that the desk has.
+        RunError: a run folder is not where it was, or was changed.
+        UsageError: no item in common.
+    """
+    evidence, findings = [], []
+    for id_ in (first, second):
+        with db.read() as session:
+            row = run_of(session, id_)
+            run, known = RunFolder(Path(row.folder)), row.findings_sha256
+        findings.append(read_findings(run))
+        if sha256_of(run.path / "findings.json") != known:
+            raise DeskError(
+                f"run {id_}: was weighed anew since it was brought to the desk; an auditor can bring it again"
+            )
+        evidence.append(run.read_evidence())
+    return Differences.of(compare(*evidence, findings_a=findings[0], findings_b=findings[1]))
 
 
 # --- the process -----------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import Any
 
 import streamlit as st
@@ -11,7 +10,6 @@ from markupsafe import Markup
 
 from audit.errors import AuditError, DeskError, UsageError
 from audit.reviews import jobs, proposals
-from audit.reviews.jobs import JobView
 from audit.reviews.library import Answer, Prompt
 from audit.reviews.proposals import PairText, ProposalView
 from audit.suites.files import NOTE, Problem
@@ -22,10 +20,9 @@ from streamlit_app.desk import desk
 from streamlit_app.prompts import answer_words, marked
 from streamlit_app.shown import bullets, english, facts, in_label, of_finding, paragraph, put, said, table, words
 from streamlit_app.texts import N_, _, ngettext
+from streamlit_app.waiting import POLL_S, progress
 
-POLL_S = 2.0
 CHANGED = "changed"  # the words, while they were tried
-PATIENCE = timedelta(seconds=20)  # that the first in the line waits before it is said that nobody works
 
 # What each rule of the linter asks for. Its own message, in English, says where.
 RULES = {
@@ -189,7 +186,8 @@ def watch(proposal: str, key: str) -> None:
         by = frame.me().id
         found = jobs.job(frame.db(), asked, by=by)
         if found.state in ("waiting", "running"):
-            put(Markup('<p class="desk-text" role="status">{}</p>').format(progress(found)))
+            running = _("The model is trying it. This takes from seconds to a few minutes.")
+            put(Markup('<p class="desk-text" role="status">{}</p>').format(progress(found, running=running)))
             return
         kept = proposals.proposal(frame.db(), proposal, by=by).effect is not None
     except AuditError as error:  # signed out meanwhile: this part runs by itself, outside of the frame
@@ -208,20 +206,6 @@ def put_ended(proposal: str) -> None:
     elif why:
         st.error(_("The model could not try this pair:"))
         put(english(why))
-
-
-def progress(found: JobView) -> str:
-    """Where a trial is, in a sentence."""
-    if found.state == "running":
-        return _("The model is trying it. This takes from seconds to a few minutes.")
-    if found.ahead:
-        return ngettext("Waiting: {n} other job comes first.", "Waiting: {n} other jobs come first.", found.ahead)
-    if frame.db().now() - found.asked_at > PATIENCE:
-        return _(
-            "Still waiting: it seems that no worker is running beside the desk. Whoever runs the desk starts one. What "
-            "you asked for is kept."
-        )
-    return _("Waiting for the worker.")
 
 
 def put_effect(effect: Mapping[str, Any]) -> None:

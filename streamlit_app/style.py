@@ -5,6 +5,7 @@
 COLOURS = """
 .desk-evidence { --mark: #D55E00; } .desk-no-evidence { --mark: #2A83BF; }
 .desk-insufficient { --mark: #7B838D; } .desk-not-interpretable { --mark: #8D939B; }
+.desk-moved { --mark: #B4528F; } .desk-unmoved { --mark: #7B838D; }
 .desk-open { --mark: #B4528F; } .desk-plain { --mark: #2A83BF; }
 """
 

@@ -8,7 +8,7 @@ waiting --next_job--> running --finish--> done
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,7 +29,11 @@ from audit.suites.pair_text import parse_answer, parse_template
 MOST_WAITING = 3  # of one person
 MOST_BEGUN = 3  # a job that two workers died of is given to a third, and then to none
 MOST_ASKED = 8000  # characters of what is asked, as JSON
-ACTIONS: Mapping[str, Action] = {"try": Action.TRY_PAIR, "report": Action.MAKE_REPORT}
+ACTIONS: Mapping[str, Action] = {
+    "try": Action.TRY_PAIR,
+    "report": Action.MAKE_REPORT,
+    "compare": Action.READ_FINDINGS,  # nothing of what people judged is in it
+}
 # Events after which a report that does not know them is to be made anew.
 OUTDATES = ("contest upheld", "contest upheld in part", "consent withdrawn")
 
@@ -39,7 +43,7 @@ class JobView:
     """A job as who asked for it sees it."""
 
     id: str
-    kind: str  # try | report
+    kind: str  # try | report | compare
     asked: Mapping[str, Any]
     state: str  # waiting | running | done | failed
     ahead: int  # jobs that come before it while it waits
@@ -79,7 +83,7 @@ def ask(db: Database, kind: str, asked: Mapping[str, Any], *, by: str) -> str:
     Args:
         db: the desk.
         kind: try: `asked` holds template, answers (two) and language. report: it holds the run, and what else the
-            report is made with.
+            report is made with. compare: it holds the ids of two runs, first and second.
         asked: JSON.
         by: id of the person.
 
@@ -89,16 +93,17 @@ def ask(db: Database, kind: str, asked: Mapping[str, Any], *, by: str) -> str:
     Raises:
         NotAllowedError: no role that allows it.
         UsageError: a template or answer that cannot be read.
-        DeskError: no such kind or run, something left out, or the person has three jobs waiting.
+        DeskError: no such kind or run, something left out, the same run twice, or the person has three jobs waiting.
     """
     if kind not in ACTIONS:
         raise DeskError(f"job {kind!r}: no such kind; ask for {' or '.join(ACTIONS)}")
-    wanted = _pair(asked) if kind == "try" else _plain(asked)
+    wanted = _CHECKED[kind](asked)
 
     def work(session: Session) -> str:
         permitted(session, by, ACTIONS[kind])
-        if kind == "report" and session.get(Run, str(wanted.get("run", ""))) is None:
-            raise DeskError(f"run {str(wanted.get('run', ''))[:12]!r}: not at this desk; bring it here first")
+        for run in _runs_of(kind, wanted):
+            if session.get(Run, run) is None:
+                raise DeskError(f"run {run[:12]!r}: not at this desk; bring it here first")
         return _queued(session, kind, wanted, by=by, at=db.now())
 
     return db.in_write(work)
@@ -259,6 +264,26 @@ def _plain(asked: Mapping[str, Any]) -> dict[str, Any]:
         raise DeskError(f"job: {len(text)} characters are asked, {MOST_ASKED} fit; ask for less")
     plain: dict[str, Any] = json.loads(text)
     return plain
+
+
+def _two(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The two runs that are compared, and nothing else: so the same two are the same job."""
+    first, second = (str(asked.get(name, "")) for name in ("first", "second"))
+    if first == second:
+        raise DeskError(f"run {first[:12]!r}: is compared with itself; choose two runs")
+    return {"first": first, "second": second}
+
+
+_CHECKED: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "try": _pair,
+    "report": _plain,
+    "compare": _two,
+}
+
+
+def _runs_of(kind: str, wanted: Mapping[str, Any]) -> list[str]:
+    names = {"report": ("run",), "compare": ("first", "second")}
+    return [str(wanted.get(name, "")) for name in names.get(kind, ())]
 
 
 def _queued(session: Session, kind: str, asked: Mapping[str, Any], *, by: str, at: datetime) -> str:

@@ -385,12 +385,12 @@ class ProposalReview(Base):
 
 
 class Job(Base):
-    """Work that takes seconds or more, done by the worker beside the app: a live pair, a report."""
+    """Work that takes seconds or more, done by the worker beside the app: a live pair, a report, a comparison."""
 
     __tablename__ = "jobs"
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
-    kind: Mapped[str]  # try | report
+    kind: Mapped[str]  # try | report | compare
     asked_by: Mapped[str] = mapped_column(ForeignKey("people.id"), index=True)
     asked: Mapped[dict[str, Any]]
     state: Mapped[str]  # waiting | running | done | failed

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import streamlit as st
 from markupsafe import Markup
 
@@ -12,17 +10,15 @@ from audit.errors import AuditError, DeskError
 from audit.reviews import issued, jobs, library
 from audit.reviews.consent import LEFT
 from audit.reviews.issued import IssuedView
-from audit.reviews.jobs import JobView
 from audit.reviews.library import RunView
 from reports.content import PARTS
 from streamlit_app import drafts, frame, texts
 from streamlit_app.desk import desk
 from streamlit_app.shown import badge, code, english, facts, in_label, paragraph, put, said, words
 from streamlit_app.texts import N_, _, ngettext
+from streamlit_app.waiting import POLL_S, progress
 
 FORM = "report"  # prefix of the form's keys
-POLL_S = 2.0
-PATIENCE = timedelta(seconds=20)  # before it is said that no worker may be running
 MOST_SHOWN = 20
 NAMED = {  # of reports.content.PARTS
     "circuits": N_("Circuits inside the model"),
@@ -138,25 +134,12 @@ def watch() -> None:
         st.warning(in_label(str(error)))
         return
     if found.state in ("waiting", "running"):
-        put(Markup('<p class="desk-text" role="status">{}</p>').format(progress(found)))
+        running = _("The report is being made. This takes from seconds to a few minutes; you may go to other pages.")
+        put(Markup('<p class="desk-text" role="status">{}</p>').format(progress(found, running=running)))
         return
     del st.session_state[f"{FORM}:job"]
     st.session_state[f"{FORM}_ended"] = found.error
     st.rerun()
-
-
-def progress(found: JobView) -> str:
-    """Where the report is, in a sentence."""
-    if found.state == "running":
-        return _("The report is being made. This takes from seconds to a few minutes; you may go to other pages.")
-    if found.ahead:
-        return ngettext("Waiting: {n} other job comes first.", "Waiting: {n} other jobs come first.", found.ahead)
-    if frame.db().now() - found.asked_at > PATIENCE:
-        return _(
-            "Still waiting: it seems that no worker is running beside the desk. Whoever runs the desk starts one. What "
-            "you asked for is kept."
-        )
-    return _("Waiting for the worker.")
 
 
 def put_ended() -> None:

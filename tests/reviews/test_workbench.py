@@ -8,18 +8,21 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from desk_run import write_run
+from desk_run import FINDINGS, evidence, weigh_again, write_run
 from sqlalchemy import select
 
 from audit import workbench
+from audit.comparison import Outcome, compare
 from audit.errors import DeskError, ModelError, UsageError
-from audit.reviews import contests, events, issued, jobs
+from audit.reviews import comparing, contests, events, issued, jobs
 from audit.reviews.library import import_run
 from audit.reviews.roles import Role
 from audit.reviews.tables import FindingRow, IssuedReport, Run
+from audit.runs import RunFolder, run_id_of
 from audit.wording import restored
 from audit.workbench import Bench, report_of, run_worker
 
@@ -237,6 +240,52 @@ def text_of(file: Path) -> str:
     from pypdf import PdfReader
 
     return " ".join(" ".join(page.extract_text().split()) for page in PdfReader(file).pages)
+
+
+# --- comparing two runs ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def two(desk, tmp_path) -> tuple[str, str]:
+    """Two models that give the same answers: nothing differs."""
+    seen = evidence()
+    manifest = replace(seen.manifest, model=replace(seen.manifest.model, weights_sha256="b" * 64))
+    manifest = replace(manifest, run_id=run_id_of(manifest))
+    first = import_run(desk, write_run(tmp_path / "one", seen=seen), by="ada").run
+    second = import_run(desk, write_run(tmp_path / "two", seen=replace(seen, manifest=manifest)), by="ada").run
+    return first, second
+
+
+@pytest.mark.parametrize("desk_url", ["sqlite"], indirect=True)  # the tests take seconds
+def test_the_differences_that_are_kept_are_those_that_the_library_finds(desk, work, two, tmp_path, monkeypatch):
+    asked = {"first": two[0], "second": two[1]}
+    one = jobs.ask(desk, "compare", asked, by="amina")  # who reads findings may ask
+    work(ended(desk, one))
+    assert jobs.job(desk, one, by="amina").error == ""
+    folder = tmp_path / "desk"
+    (file,) = (folder / "comparisons").iterdir()
+    found = comparing.differences_between(desk, *two, folder=folder, by="amina")
+    expected = compare(*(RunFolder(tmp_path / name).read_evidence() for name in ("one", "two")))
+    named = dict.fromkeys(("finding_a", "finding_b"), "")
+    assert [replace(each, **named) for each in found.differences] == list(expected.differences)
+    assert not {Outcome.HIGHER, Outcome.LOWER} & {each.verdict for each in found.differences}
+    assert jobs.job(desk, one, by="amina").answer == {"file": file.name, "differences": len(expected.differences)}
+    monkeypatch.setattr(workbench, "differences_of", lambda *_: pytest.fail("were tested before"))
+    again = jobs.ask(desk, "compare", asked, by="ada")
+    work(ended(desk, again, by="ada"))
+    assert jobs.job(desk, again, by="ada").state == "done"
+
+
+def test_runs_that_cannot_be_compared_are_said_to_who_asked_and_nothing_is_kept(desk, work, two, tmp_path):
+    with pytest.raises(DeskError, match="is compared with itself"):
+        jobs.ask(desk, "compare", {"first": two[0], "second": two[0]}, by="amina")
+    with pytest.raises(DeskError, match="run 'gone': not at this desk"):
+        jobs.ask(desk, "compare", {"first": two[0], "second": "gone"}, by="amina")
+    weigh_again(tmp_path / "two", FINDINGS[:3])  # and not brought to the desk
+    one = jobs.ask(desk, "compare", {"first": two[0], "second": two[1]}, by="amina")
+    work(ended(desk, one))
+    assert "was weighed anew since it was brought to the desk" in jobs.job(desk, one, by="amina").error
+    assert not (tmp_path / "desk" / "comparisons").exists()
 
 
 # --- the rest --------------------------------------------------------------------------------
