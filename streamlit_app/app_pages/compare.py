@@ -53,9 +53,8 @@ def page() -> None:
         put_untested(first, second)
     else:
         put_tested()
-    found = compare(
-        frame.db(), first.id, second.id, tested=differences, **asked((first.id, second.id)), by=frame.me().id
-    )
+    query = asked((first.id, second.id), with_differences=differences is not None)
+    found = compare(frame.db(), first.id, second.id, tested=differences, **query, by=frame.me().id)
     filters(found, with_differences=differences is not None)
     put_table(found, first, second, differences)
     if found.pages > 1:
@@ -165,7 +164,7 @@ def put_tested() -> None:
 # --- the table ----------------------------------------------------------------------------------
 
 
-def asked(runs: tuple[str, str]) -> dict[str, Any]:
+def asked(runs: tuple[str, str], *, with_differences: bool) -> dict[str, Any]:
     """What the filters ask. Their state is kept by Streamlit under their keys, as long as the session."""
     state = st.session_state
     which = Which(state.get("c_which") or Which.BOTH)
@@ -174,7 +173,7 @@ def asked(runs: tuple[str, str]) -> dict[str, Any]:
         "measure": str(state.get("c_measure") or ""),
         "language": str(state.get("c_language") or ""),
         "differing_only": bool(state.get("c_differing")) and which is Which.BOTH,
-        "changed_only": bool(state.get("c_changed")) and which is Which.BOTH,
+        "changed_only": bool(state.get("c_changed")) and which is Which.BOTH and with_differences,
     }
     if state.get("c_asked") not in (None, (runs, query)):
         state["c_page"] = 1  # another question: begin at its first page

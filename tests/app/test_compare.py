@@ -243,6 +243,17 @@ def test_only_what_is_higher_or_lower_can_be_asked_for(app, two, told):
     assert all("Higher in the second run" in row or "Lower in the second run" in row for row in rows_of(test))
 
 
+def test_what_is_higher_or_lower_is_no_filter_where_nothing_was_tested(app, two, told):
+    """The filter is kept as long as the session; the runs the other way round are not tested yet."""
+    test = app("bodil", page="compare")
+    test.checkbox(key="c_changed").set_value(True).run()
+    test.selectbox(key="c_first").set_value(two[1])
+    test.selectbox(key="c_second").set_value(two[0]).run()
+    assert not test.exception
+    assert BUTTON in [one.label for one in test.button]
+    assert len(rows_of(test)) > len([one for one in told.differences if one.verdict is Outcome.LOWER])
+
+
 def test_what_cannot_be_ruled_out_is_never_said_to_be_nothing(app, two, told):
     """Sizes below 0.005 are written with the digits that they need."""
     from streamlit_app.app_pages.compare import _decimals
