@@ -196,7 +196,8 @@ def place(session: Session, first: str, second: str, *, folder: Path) -> Path:
     """
     findings = [run_of(session, run).findings_sha256 for run in (first, second)]
     made_by = [importlib.metadata.version("plural-audit"), FORMAT]
-    name = hashlib.sha256(canonical({"findings": findings, "made by": made_by})).hexdigest()
+    decides = {"runs": [first, second], "findings": findings, "made by": made_by}
+    name = hashlib.sha256(canonical(decides)).hexdigest()
     return folder / FOLDER / f"{name}.json"
 
 
@@ -222,12 +223,6 @@ def _fits(key: _Key, measure: str, language: str) -> bool:
 
 
 # --- findings -----------------------------------------------------------------------------------
-
-
-def _which(first: bool, second: bool) -> Which:
-    if first and second:
-        return Which.BOTH
-    return Which.FIRST if first else Which.SECOND
 
 
 def _entries(session: Session, run: str) -> dict[_Key, _Entry]:

@@ -265,6 +265,7 @@ def test_the_differences_that_are_kept_are_those_that_the_library_finds(desk, wo
     folder = tmp_path / "desk"
     (file,) = (folder / "comparisons").iterdir()
     found = comparing.differences_between(desk, *two, folder=folder, by="amina")
+    assert comparing.differences_between(desk, *reversed(two), folder=folder, by="amina") is None  # same findings
     expected = compare(*(RunFolder(tmp_path / name).read_evidence() for name in ("one", "two")))
     named = dict.fromkeys(("finding_a", "finding_b"), "")
     assert [replace(each, **named) for each in found.differences] == list(expected.differences)
