@@ -110,8 +110,8 @@ class Setter:
             Spacer(1, 16),
             *self._flow(document.front),
             Spacer(1, 14),
-            self._paragraph(_("Contents"), "h2", tag=self._heading_tag(1)),
-            self._contents(pages),
+            # On one page: its columns are read one after the other.
+            KeepTogether([self._paragraph(_("Contents"), "h2", tag=self._heading_tag(1)), self._contents(pages)]),
         ]
         return front + self._flow(document.blocks)
 

@@ -58,7 +58,7 @@ MEASURE_NAMES = {
     "framework_conflict": N_("Framework conflict"),
     "latent_effect": N_("Latent effect"),
 }
-IN_SERIES = {"ar": "؛ ", "zh": "；"}  # what stands between the parts of a series; "; " elsewhere
+IN_SERIES = {"ar": "؛ ", "fr": "\u202f; ", "zh": "；"}  # what stands between the parts of a series; "; " elsewhere
 IN_ROW = {"ar": "، ", "zh": "、"}  # between short names; ", " elsewhere
 NO_NUMBER = "–"
 # i18n: short for "not interpretable", in a cell of a table or a chart

@@ -224,7 +224,7 @@ def test_a_report_that_is_asked_for_signed_is_signed_by_the_desks_key(desk, work
     }
     found = paper.check_pdf(content["Board of Nairobi"])
     assert found is not None
-    assert (found.certificate_sha256, found.signer) == (key.public.certificate_id, "Board of Nairobi")
+    assert (found.certificate_sha256, found.signer) == (key.public.fingerprint, "Board of Nairobi")
     assert paper.check_pdf(content[""]) is None
     assert "Board of Nairobi" in text_of(tmp_path / "desk" / "reports" / by_signer["Board of Nairobi"].file)
 
