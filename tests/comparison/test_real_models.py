@@ -26,7 +26,7 @@ ASKED = {"suites": ("competence", "stereotype"), "languages": ("en",), "limit": 
 
 @pytest.fixture(scope="module")
 def gemma() -> AuditedModel:
-    return load_installed(GEMMA)
+    return load_installed(GEMMA, accept_terms=True)
 
 
 @pytest.fixture(scope="module")
