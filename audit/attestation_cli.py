@@ -64,7 +64,7 @@ keys_app = typer.Typer(
 
 Keys = Annotated[
     Path | None,
-    typer.Option("--keys", "--out", envvar="PLURAL_AUDIT_KEYS", help="Folder of keys. Default: in your configuration."),
+    typer.Option("--keys", envvar="PLURAL_AUDIT_KEYS", help="Folder of keys. Default: in your configuration."),
 ]
 Name = Annotated[str, typer.Argument(help="Name of the key on this machine.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -149,8 +149,10 @@ def export(
 def _show(name: str, public: PublicKey, *, folder: Path | None) -> None:
     record = _record(name, public, folder=folder)
     terminal.line(f"{name}: {record['signer']}")
-    for field in ("key_id", "public_key", "certificate_sha256", "folder"):
-        terminal.line(f"  {field.replace('_', ' ')}: {record[field]}")
+    terminal.line(f"  key id: sha256:{record['key_id']}")
+    terminal.line(f"  public key: {record['public_key']}")
+    terminal.line(f"  certificate: sha256:{record['certificate_sha256']}")
+    terminal.line(f"  folder: {record['folder']}")
 
 
 def _record(name: str, public: PublicKey, *, folder: Path | None) -> dict[str, str]:
@@ -200,7 +202,8 @@ def sign(
 ) -> None:
     """Sign a complete run: an attestation over all its files, and a signed copy of the report. Asks for the passphrase.
 
-    Checks the run first. A run that is weighed or reported again afterwards has to be signed again.
+    Checks the run first. A run that is weighed again afterwards, or whose report comes out otherwise, has to be signed
+    again.
     """
     attestation, made = _attestation(""), _attestation("keys")
     folder = find_run(run, runs=runs)
@@ -228,7 +231,13 @@ def verify(
         list[Path] | None,
         typer.Option("--key", help="Public file of a signer whom you believe; repeat for several."),
     ] = None,
-    run: Annotated[str, typer.Option("--run", help="The run of a report: folder, start of an id, or 'last'.")] = "",
+    run: Annotated[
+        str,
+        typer.Option(
+            "--run",
+            help="The run of a report: folder, start of an id, or 'last'. Default: where it lies, or by its id.",
+        ),
+    ] = "",
     desk: Annotated[
         str, typer.Option("--desk", help="Database URL or backup of the desk whose judgements the report holds.")
     ] = "",
@@ -271,10 +280,14 @@ def _folder(reference: str, runs: Path) -> Path:
 
 
 def _run_of(report: Path, reference: str, runs: Path) -> Path | None:
-    """The run of a report: the one that was named, or the one at hand whose id the report names."""
+    """The run of a report: the one that was named, the one whose folder it lies in, or one in `runs` by its id."""
     if reference:
         return _folder(reference, runs)
-    named = _attestation("verify").run_named_in(report)
+    verifying = _attestation("verify")
+    folder: Path | None = verifying.folder_of(report)
+    if folder is not None:
+        return folder
+    named = verifying.run_named_in(report)
     try:
         return find_run(named, runs=runs).path if named else None
     except RunError:

@@ -221,7 +221,8 @@ def report(
     """Write the report of a run that has been weighed. Prints its path.
 
     Without options it is the run's own report.pdf, in English on A4. With any, it is a copy beside it, such as
-    report.fr.pdf, and the run stays as it is.
+    report.fr.pdf, and the run stays as it is. A report.pdf that comes out the same, to the byte, leaves seal and
+    signatures as they are; one that comes out otherwise takes the signatures away.
     """
     from audit import pipeline
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from audit import terminal
+from audit.errors import UsageError
 from audit.progress import ConsoleReporter
 from audit.runs import find_run, whole_or_absent
 
@@ -34,6 +35,7 @@ def export_run(
     language: Annotated[
         str, typer.Option("--language", "-l", help="Of the sentences in tables: en, fr, es, ar, hi, sw, zh or id.")
     ] = "en",
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
     runs: Annotated[Path, typer.Option("--runs", help="Folder that holds the run folders.")] = Path("runs"),
 ) -> None:
     """Write a run's findings, observations or items for others to read. Prints the paths.
@@ -48,6 +50,8 @@ def export_run(
         if out is None:
             sys.stdout.write(SCHEMA.read_text(encoding="utf-8"))
             return
+        if out.exists() and not force:
+            raise UsageError(f"{out}: is there already; choose another --out, or --force to replace it")
         with whole_or_absent(out) as temporary:
             temporary.write_bytes(SCHEMA.read_bytes())
         terminal.line(str(out))
@@ -55,6 +59,6 @@ def export_run(
     folder = find_run(run, runs=runs)
     with ConsoleReporter(terminal.err) as reporter:
         reporter.stage(f"writing {what} as {form}")
-        paths = export(folder, form=form, what=what, out=out, language=language)
+        paths = export(folder, form=form, what=what, out=out, language=language, replace=force)
     for path in paths:
         terminal.line(str(path))

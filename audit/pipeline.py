@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
@@ -591,9 +592,15 @@ def _report(folder: RunFolder, reporter: Reporter) -> Path:
 
     reporter.stage("writing the report")
     evidence, found = folder.read_evidence(), read_findings(folder)
-    folder.unseal()
     path = folder.path / "report.pdf"
-    build_pdf(path, evidence=evidence, findings=found, command=command_of(evidence.manifest))
+    with tempfile.TemporaryDirectory(prefix="plural-audit-") as place:
+        built = Path(place) / "report.pdf"
+        build_pdf(built, evidence=evidence, findings=found, command=command_of(evidence.manifest))
+        content = built.read_bytes()
+    # The same report again, of a run that `read_findings` found undamaged: its seal and signatures stay.
+    if folder.complete and path.read_bytes() == content:
+        return path
+    folder.write_result("report.pdf", content)
     folder.seal(versions=weighing_versions())
     return path
 

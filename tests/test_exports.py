@@ -483,6 +483,18 @@ def test_the_command_prints_what_it_wrote_named_by_the_run(folder, tmp_path, mon
         assert all(Path(name).is_file() for name in names)
 
 
+@pytest.mark.parametrize("form", ["csv", "json-schema"])
+def test_the_command_replaces_a_file_only_when_told_to(folder, tmp_path, monkeypatch, capsys, form):
+    (tmp_path / "mine").write_text("mine")
+    words = ("export", str(folder.path), "--as", form, "--out", str(tmp_path / "mine"))
+    code, _, err = called(monkeypatch, capsys, *words)
+    assert code == UsageError.exit_code
+    assert "--force to replace it" in err.replace("\n", " ")
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert called(monkeypatch, capsys, *words, "--force")[0] == 0
+    assert (tmp_path / "mine").read_text() != "mine"
+
+
 def test_the_schema_is_printed_without_a_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     code, out, _ = called(monkeypatch, capsys, "export", "--as", "json-schema")

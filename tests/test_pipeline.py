@@ -15,7 +15,7 @@ from audit.circuits import Looker, looking
 from audit.errors import ModelError, RunError, UnsupportedModelError, UsageError
 from audit.pipeline import Request
 from audit.records import Kind
-from audit.runs import EVIDENCE_FILES, RunFolder, ShardCache
+from audit.runs import ATTESTATION, EVIDENCE_FILES, RunFolder, ShardCache
 from audit.suites import suite_folder
 from tests.suites.writing import DECLARATION, header
 
@@ -492,6 +492,22 @@ def test_a_model_that_changed_between_scoring_and_looking_stops_the_run(
 
 def _is_look(kept) -> bool:
     return bool({"effects", "rows"} & set(kept))
+
+
+def test_the_same_report_again_leaves_seal_and_signatures_and_another_one_takes_them(uninterrupted, tmp_path):
+    run = copied(uninterrupted, tmp_path / "runs")
+    (run.path / ATTESTATION).write_text("signed")
+    before = {file.name: file.read_bytes() for file in run.path.iterdir() if file.name != ".lock"}
+    pipeline.report(run)
+    assert {file.name: file.read_bytes() for file in run.path.iterdir() if file.name != ".lock"} == before
+    report = (run.path / "report.pdf").read_bytes()
+    run.write_result("report.pdf", b"older")
+    run.seal(versions={})
+    (run.path / ATTESTATION).write_text("signed")
+    pipeline.report(run)
+    assert (run.path / "report.pdf").read_bytes() == report
+    assert not (run.path / ATTESTATION).exists()
+    assert run.damaged() == ()
 
 
 @pytest.mark.parametrize(("name", "begins"), [("report.fr.html", b"<!DOCTYPE html>"), ("report.letter.pdf", b"%PDF-")])

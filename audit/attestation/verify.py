@@ -22,7 +22,7 @@ from audit.attestation.files import MOST_JSON, MOST_PDF, UnreadableError
 from audit.attestation.heads import desk_check
 from audit.attestation.keys import PublicKey
 from audit.attestation.signing import judgements_in
-from audit.errors import AuditError, RunError
+from audit.errors import AuditError, RunError, UsageError
 from audit.progress import Reporter, Silent
 from audit.records import Manifest
 from audit.runs import ATTESTATION, EVIDENCE_FILES, SIGNED_REPORT, RunFolder, canonical, manifest_from_dict, run_id_of
@@ -126,7 +126,8 @@ def _attestation(path: Path, *, keys: Sequence[PublicKey]) -> tuple[Attested | N
         attested = read_attestation(path / ATTESTATION)
     except UnreadableError as error:
         return None, differs(ATTESTATION, str(error), RESTORE)
-    return attested, _by(what, f"key sha256:{attested.key_id}", attested.signer, attested.key_id in _ids(keys), keys)
+    known = attested.key_id in _ids(keys)
+    return attested, _by(what, f"key sha256:{attested.key_id}", attested.signer, known=known, keys=keys)
 
 
 def _unsigned(what: str, fact: str, keys: Sequence[PublicKey]) -> Check:
@@ -135,12 +136,12 @@ def _unsigned(what: str, fact: str, keys: Sequence[PublicKey]) -> Check:
     return not_checked(what, fact)
 
 
-def _by(what: str, key: str, signer: str, known: bool, keys: Sequence[PublicKey]) -> Check:
-    """A signature that holds: by whom, and whether that was asked for."""
+def _by(what: str, key: str, signer: str, *, known: bool, keys: Sequence[PublicKey], more: str = "") -> Check:
+    """A signature that holds: by whom, and whether that was asked for; `more` is what else it says, after a comma."""
     if known:
-        return ok(what, f"by {signer!r}, {key}, which you named")
+        return ok(what, f"by {signer!r}, {key}, which you named{more}")
     named = "which is none of those you named" if keys else "and you named none"
-    fact = f"intact, but by an unknown key: whoever made it says {signer!r}, {key}, {named}"
+    fact = f"intact, but by an unknown key: whoever made it says {signer!r}, {key}, {named}{more}"
     return Check(what=what, state=State.OTHER_KEY, fact=fact, way_out=ASK)
 
 
@@ -231,6 +232,9 @@ def _statement(run: _Run) -> Iterator[Check]:
 
 def _copies(run: _Run) -> Iterator[Check]:
     for name in statement.copies(run.path):
+        if run.attested is not None and name not in run.attested.subjects and name != SIGNED_REPORT:
+            yield not_checked(name, "not among what was signed")  # `report -l fr` puts it there; it proves nothing
+            continue
         check = _file(name, run.path, run.records)
         if check.state is State.DIFFERS:
             yield check
@@ -267,7 +271,8 @@ def _by_certificate(what: str, found: paper.PdfSignature, keys: Sequence[PublicK
     at = found.claimed_time
     time = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC by the signer's clock" if at else "without a time"
     more = f", after {found.earlier} earlier signatures" if found.earlier else ""
-    return _by(what, f"certificate sha256:{found.certificate_sha256}, {time}{more}", found.signer, known, keys)
+    key = f"certificate sha256:{found.certificate_sha256}"
+    return _by(what, key, found.signer, known=known, keys=keys, more=f", {time}{more}")
 
 
 def _suites(run: _Run) -> Iterator[Check]:
@@ -336,12 +341,32 @@ def run_named_in(report: Path) -> str:
 
     Raises:
         RunError: the file cannot be read.
+        UsageError: it is no PDF.
     """
     try:
         found = str((paper.manifest_in(_content(report)) or {}).get("run_id", ""))
     except UnreadableError:
         return ""
     return found if RUN_ID.fullmatch(found) else ""
+
+
+def folder_of(report: Path) -> Path | None:
+    """The folder in which a report lies, if it is a run folder and not that of another run than the report names.
+
+    Raises:
+        RunError: the file cannot be read.
+        UsageError: it is no PDF.
+    """
+    folder, named = report.parent, run_named_in(report)
+    if not (folder / "evidence.json").is_file() or not any(
+        (folder / one).is_file() for one in ("run.json", ATTESTATION)
+    ):
+        return None
+    try:
+        own = files.parsed(files.content(folder / "evidence.json", most=MOST_JSON))["manifest"]["run_id"]
+    except (UnreadableError, KeyError, TypeError):
+        return folder  # damaged: its own checks say so
+    return folder if named in ("", own) else None
 
 
 def verify_report(
@@ -365,6 +390,7 @@ def verify_report(
 
     Raises:
         RunError: the file cannot be read, or there is no complete run where one was said to be.
+        UsageError: it is no PDF.
         DeskError: the desk cannot be opened.
         ResourceError: what is needed for it is not installed.
     """
@@ -389,14 +415,21 @@ def verify_report(
     whole = of_run.first is None
     checks += [*_same_run(manifest, run, whole=whole), _pages(content, run, manifest, signed=signature is not None)]
     checks += _log(_holds_judgements(manifest), desk)
-    return Verification(place=str(report), checks=(*checks, *of_run.checks))
+    # What the run's checks find is of its folder, not of the report's file: the last line names both.
+    return Verification(place=f"{report}, with the run in {run}", checks=(*checks, *of_run.checks))
 
 
 def _content(report: Path) -> bytes:
     try:
-        return files.content(report, most=MOST_PDF)
+        content = files.content(report, most=MOST_PDF)
     except UnreadableError as error:
         raise RunError(f"{report}: {error}; give a report or a run folder") from None
+    if content.startswith(b"%PDF-"):
+        return content
+    if report.suffix.lower() in (".html", ".htm"):
+        way_out = "verify the run folder it came from, whose attestation covers the copies that it names"
+        raise UsageError(f"{report}: an HTML copy has no signature of its own; {way_out}")
+    raise UsageError(f"{report}: is no PDF; give a report's PDF or a run folder")
 
 
 def _manifest(content: bytes) -> tuple[Mapping[str, Any], Check]:
@@ -437,7 +470,7 @@ def _same_run(manifest: Mapping[str, Any], run: Path, *, whole: bool) -> Iterato
         return
     what, way_out = "run of the report", "give the folder of the run that the report names, with --run"
     if not whole:
-        yield not_checked(what, "the run folder is not whole")
+        yield not_checked(what, f"the run folder {run} is not whole")
         return
     run_id = files.parsed(files.content(run / "evidence.json", most=MOST_JSON))["manifest"]["run_id"]
     if manifest.get("run_id") != run_id:
@@ -458,8 +491,9 @@ def _pages(content: bytes, run: Path, manifest: Mapping[str, Any], *, signed: bo
     if own and signed and content.startswith(own):
         return ok(what, "the run's report.pdf with a signature appended")
     for name in statement.copies(run):
-        if content == _bytes_or_none(run / name):
-            return ok(what, f"the file is the run's {name}")
+        # A copy that merely lies in the folder proves nothing: it has to be the one that was signed.
+        if hashlib.sha256(content).hexdigest() == _signed_digests(run).get(name):
+            return ok(what, f"the file is the run's {name}, as signed")
     why = "it holds judgements of a desk" if _holds_judgements(manifest) else "it is none of the run's own files"
     if signed:
         return not_checked(what, f"{why}; they rest on its signature alone")
@@ -469,3 +503,11 @@ def _pages(content: bytes, run: Path, manifest: Mapping[str, Any], *, signed: bo
         fact=f"{why}, and it is not signed: nothing vouches for them",
         way_out="ask for a copy that is signed",
     )
+
+
+def _signed_digests(run: Path) -> Mapping[str, str]:
+    """Digests by file name that the run's attestation names; none where there is no attestation that holds."""
+    try:
+        return read_attestation(run / ATTESTATION).subjects
+    except UnreadableError:
+        return {}

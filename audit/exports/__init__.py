@@ -34,6 +34,7 @@ def export(
     what: What | Literal["all"] = "findings",
     out: Path | None = None,
     language: str = SOURCE,
+    replace: bool = True,
 ) -> tuple[Path, ...]:
     """Write a run's findings, observations or items for others; the paths that were written.
 
@@ -46,9 +47,10 @@ def export(
         what: which table, or "all"; json and model-card are of findings.
         out: the file; with "all", of CSV or Parquet, a folder. Default: named by the run, in the working folder.
         language: of sentences, caveats, notes, methods and reasons in tables.
+        replace: whether files that are there are replaced, or refused.
 
     Raises:
-        UsageError: these do not go together, or `out` is in the run folder.
+        UsageError: these do not go together, `out` is in the run folder, or a file is there that is not to be replaced.
         RunError: the run is damaged or was not weighed.
         ResourceError: the file cannot be written, or a package is missing.
     """
@@ -56,6 +58,8 @@ def export(
     evidence, found = folder.read_evidence(), pipeline.read_findings(folder)
     origin = about(folder, evidence)
     paths = _paths(folder, origin.run, form=form, what=what, out=out)
+    if not replace and (there := next((path for path in paths if path.exists()), None)) is not None:
+        raise UsageError(f"{there}: is there already; choose another --out, or --force to replace it")
     if form == "json":
         write_json(paths[0], as_content(found, origin))
     elif form == "model-card":

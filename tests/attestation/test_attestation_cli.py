@@ -40,7 +40,7 @@ def run(tmp_path):
 def test_from_a_key_to_a_verified_run(said, keys, run, tmp_path):
     code, out, _ = said("keys", "new", "board", "--signer", "Audit board")
     assert code == 0
-    assert out.startswith("board: Audit board\n  key id: ")
+    assert out.startswith("board: Audit board\n  key id: sha256:")
     assert said("keys", "export", "board", "--to", tmp_path / "board.pem")[0] == 0
     runs = ("--runs", run.parent)
     assert said("verify", run, "--key", tmp_path / "board.pem")[0] == 2  # not signed yet
@@ -60,6 +60,27 @@ def test_from_a_key_to_a_verified_run(said, keys, run, tmp_path):
     code, out, _ = said("verify", run, "--key", tmp_path / "board.pem")
     assert code == 1
     assert "✗ findings.json: is not the file that was signed" in out
+
+
+def test_a_report_is_checked_with_the_run_whose_folder_it_lies_in(said, keys, run, tmp_path, monkeypatch):
+    said("keys", "new", "board")
+    said("keys", "export", "board", "--to", tmp_path / "board.pem")
+    said("sign", run, "--key", "board")
+    (run / "report.fr.pdf").write_bytes(b"%PDF-stray")
+    decoy = write_run(tmp_path / "elsewhere" / "runs" / run.name, seed=1)
+    monkeypatch.chdir(decoy.path.parent.parent)
+    code, out, _ = said("verify", run / "report.signed.pdf", "--key", tmp_path / "board.pem")
+    assert code == 0
+    assert out.splitlines()[-1].startswith(f"{run / 'report.signed.pdf'}, with the run in {run}: all that was checked")
+    assert "– report.fr.pdf: not among what was signed" in out
+
+
+def test_a_file_that_is_no_pdf_is_wrong_usage(said, tmp_path):
+    for name, way_out in (("policy.toml", "give a report's PDF or a run folder"), ("r.html", "verify the run folder")):
+        (tmp_path / name).write_text("<html>")
+        code, _, err = said("verify", tmp_path / name)
+        assert code == 64
+        assert way_out in err.replace("\n", " ")
 
 
 def test_json_says_the_same(said, run):
@@ -126,7 +147,7 @@ def test_a_short_passphrase_from_the_environment_is_refused(said, keys, monkeypa
 
 
 def test_a_key_is_not_made_in_a_run_folder(said, keys, run):
-    code, _, err = said("keys", "new", "board", "--out", run)
+    code, _, err = said("keys", "new", "board", "--keys", run)
     assert code == 64
     assert "lies in the run folder" in err
 

@@ -250,6 +250,39 @@ def test_pages_of_a_signed_report_that_no_file_of_the_run_has_rest_on_the_signat
     assert (code, found["pages of the report"]) == (69, State.NOT_COMPARED)
 
 
+def test_a_copy_is_the_runs_own_only_if_it_was_signed_with_it(told, key, tmp_path):
+    from attested_run import copied, signed
+
+    run, manifest = told
+    folder = copied(run, tmp_path / "run")
+    copy = folder.path / "report.fr.pdf"
+    copy.write_bytes(page("Un rapport.", manifest=manifest))
+    code, found = states(copy, key.public, run=folder.path)
+    assert (code, found["pages of the report"]) == (69, State.NOT_COMPARED)
+    signed(folder, key)
+    assert states(copy, key.public, run=folder.path)[1]["pages of the report"] is State.OK
+
+
+def test_a_report_lies_in_its_run_unless_it_names_another(told, tmp_path):
+    from attested_run import copied
+
+    from audit.attestation.verify import folder_of
+
+    run, manifest = told
+    folder = copied(run, tmp_path / "run")
+    assert folder_of(folder.path / SIGNED_REPORT) == folder.path
+    (folder.path / "other.pdf").write_bytes(page(manifest=manifest | {"run_id": "0" * 12}))
+    assert folder_of(folder.path / "other.pdf") is None
+    (tmp_path / "alone.pdf").write_bytes(page())
+    assert folder_of(tmp_path / "alone.pdf") is None
+
+
+def test_the_named_certificate_stands_before_the_signers_time(paper_signed, key, place):
+    fact = attestation.verify_report(place(paper_signed), keys=[key.public]).checks[0].fact
+    assert f"certificate sha256:{key.public.fingerprint}, which you named, 20" in fact
+    assert fact.endswith(" UTC by the signer's clock")
+
+
 def test_what_differs_in_the_run_is_found_through_its_report(told, key, place, tmp_path):
     from attested_run import copied
 

@@ -241,10 +241,12 @@ def test_a_file_that_nothing_speaks_of_is_named_as_not_checked(run, key):
 
 
 @pytest.mark.parametrize("name", ["report-fr.pdf", "report.html"])
-def test_a_copy_of_the_report_put_into_a_signed_run_is_found(run, key, name):
+def test_a_copy_put_into_a_signed_run_is_not_checked_until_it_is_signed(run, key, name):
     (run.path / name).write_bytes(page("False."))
-    assert state_of(run, key.public) == (1, name)
+    assert state_of(run, key.public) == (0, "")
+    assert lines(run, key.public)[name] == (State.NOT_CHECKED, "not among what was signed")
     signed(run, key)
+    assert lines(run, key.public)[name][0] is State.OK
     assert state_of(run, key.public) == (0, "")
     flip(run.path / name, 100)
     assert state_of(run, key.public) == (1, name)
