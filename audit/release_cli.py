@@ -120,6 +120,10 @@ def check(
     from audit.release.hearing import read_judgements
     from audit.release.policy import load_policy
 
+    outputs_to = ((junit, outputs.as_junit), (json, outputs.as_json), (markdown, outputs.as_markdown))
+    for file, _ in outputs_to:
+        if file is not None and not file.parent.is_dir():
+            raise UsageError(f"{file}: its folder is not there; make it, or choose another")
     result = gate(
         find_run(run, runs=runs),
         load_policy(policy),
@@ -127,10 +131,12 @@ def check(
         judgements=read_judgements(judgements) if judgements is not None else None,
         today=_day(today),
     )
-    for file, text in ((junit, outputs.as_junit), (json, outputs.as_json), (markdown, outputs.as_markdown)):
+    for file, text in outputs_to:
         if file is not None:
             with whole_or_absent(file) as temporary:
                 temporary.write_text(text(result), encoding="utf-8")
+    if today:
+        terminal.line(f"Decided as of {result.day.isoformat()}.")
     _show(result)
     raise typer.Exit(result.exit_code)
 

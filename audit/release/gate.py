@@ -52,7 +52,7 @@ EXIT_CODES: Mapping[Outcome, int] = {
     Outcome.CONTESTED: 3,
 }
 UPHELD, PARTLY = "upheld", "partly"  # states of a contest that found against the finding
-NOT_FIXED = "the policy was not fixed before the run; gather it with: plural-audit run --policy"
+NOT_FIXED = "the policy was not fixed before the run; gather it with: plural-audit run --policy FILE"
 CHANGED = "the run was begun under another policy than this one, or it was changed since; gather the run with this one"
 UNHEARD = "the policy asks for what people said; give it: --judgements FILE (plural-audit desk judgements)"
 
@@ -132,8 +132,11 @@ def gate(
 
     Raises:
         RunError: a run is incomplete, damaged, or not the baseline that the policy pins.
-        UsageError: the policy needs a baseline and none is given; the judgements are of another run.
+        UsageError: the policy needs a baseline and none is given; the judgements are of another run; the day is before
+            the policy's own.
     """
+    if today is not None and today < policy.date:
+        raise UsageError(f"today: {today} is before {policy.date}, the policy's own date; give that day or a later one")
     evidence, found = _whole(run)
     manifest = evidence.manifest
     if judgements is not None and judgements.run_id != manifest.run_id:
@@ -414,6 +417,13 @@ def _on_waivers(policy: Policy, rules: Sequence[RuleResult], day: date) -> tuple
         named = f'waiver of "{waiver.rule}" by {waiver.owner}'
         if day >= waiver.expires:
             notes.append(f"{named}: expired on {waiver.expires.isoformat()}, no effect")
+        elif not any(
+            result.rule.id == waiver.rule and any(_covers(waiver, cell.scope) for cell in result.cells)
+            for result in rules
+        ):
+            notes.append(
+                f'{named}: matches no cell of rule "{waiver.rule}", no effect; see its language, axis, culture'
+            )
         elif waiver not in used:
             notes.append(f"{named}: nothing of it failed, no effect")
     return tuple(notes)

@@ -14,12 +14,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from audit.errors import PolicyError
+from audit.errors import PolicyError, SuiteError
 from audit.findings import FAMILIES, MARGINS, Family, filled
 from audit.measures import MEASURES
 from audit.records import Scope
 from audit.release.bounds import Bound
 from audit.runs import canonical, whole_or_absent
+from audit.suites.languages import language
 
 FORMAT = "plural-audit policy 1"
 MOST_BYTES = 1_000_000
@@ -266,11 +267,25 @@ def _faults(policy: Policy, text: str) -> list[tuple[int | None, str]]:
             message = "is the id of another rule; ids are unique"
         if message:
             found.append((_line(text, ("rule", place)), f'rule "{rule.id}": {message}'))
+        if isinstance(rule.languages, tuple) and (message := _language_fault(rule.languages)):
+            found.append((_line(text, ("rule", place, "languages")), f'rule "{rule.id}": {message}'))
     for place, waiver in enumerate(policy.waiver):
         if waiver.rule not in ids:
             message = f'waives the rule "{waiver.rule}", which is not there; there are {", ".join(ids)}'
             found.append((_line(text, ("waiver", place, "rule")), message))
+        if waiver.language and (message := _language_fault((waiver.language,))):
+            found.append((_line(text, ("waiver", place, "language")), message))
     return found
+
+
+def _language_fault(codes: Sequence[str]) -> str:
+    """The first code that names no language, in words; "" where all do."""
+    for code in codes:
+        try:
+            language(code)
+        except SuiteError as error:
+            return str(error)
+    return ""
 
 
 def _rule_fault(rule: Rule) -> str:

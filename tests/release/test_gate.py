@@ -253,6 +253,12 @@ def test_a_waiver_that_nothing_needs_is_told(tmp_path):
     assert 'waiver of "stereotypes" by board: nothing of it failed, no effect' in result.notes
 
 
+def test_a_waiver_of_what_the_rule_has_no_cell_for_is_told_as_such(tmp_path):
+    result = decided(RULE + waiver("2027-01-01", 'axis = "gendr"'), tmp_path, stereotype_effect=2.0)
+    assert any('matches no cell of rule "stereotypes"' in note for note in result.notes)
+    assert result.outcome is Outcome.FAIL
+
+
 # --- against a baseline ----------------------------------------------------------------------------
 
 NO_WORSE = """

@@ -90,6 +90,8 @@ def test_the_digest_is_of_what_is_required_not_of_how_it_is_written_nor_of_waive
         (HEAD + RULE + WAIVER.replace('reason = "known, mended in the next version"\n', ""), 12, "reason: is missing"),
         (HEAD.replace("policy 1", "policy 2") + RULE, 1, "input should be 'plural-audit policy 1'"),
         ("confidence = 1.0\n" + HEAD + RULE, 1, "less than 1"),
+        (HEAD + RULE.replace('"en"', '"en", "xq"'), 9, '"xq" is no language that CLDR knows; use a BCP 47 code'),
+        (HEAD + RULE + WAIVER + 'language = "xq"\n', 17, '"xq" is no language that CLDR knows'),
         ("name = \n", None, "is not TOML"),
     ],
 )
