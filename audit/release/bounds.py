@@ -14,6 +14,7 @@ the same, since every cell has to pass (intersection-union test, Berger 1982).
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -84,7 +85,10 @@ def decide(
     """
     known = details or {}
     low, high = limits(estimate, tail=tail, details=known, binomial=binomial)
-    reach = max(detectable(estimate, tail=tail, power=power, details=known), further)
+    if binomial:
+        reach = max(share_reach(estimate.n_clusters, bounds, tail=tail, power=power), further)
+    else:
+        reach = max(detectable(estimate, tail=tail, power=power, details=known), further)
     beyond = [bound for bound in bounds if (low > bound.value if bound.upper else high < bound.value)]
     within = all(high <= bound.value if bound.upper else low >= bound.value for bound in bounds)
     span = f"limits {low:.3g} to {high:.3g}"
@@ -138,6 +142,35 @@ def detectable(estimate: Estimate, *, tail: float, power: float, details: Mappin
     error = error_of(estimate, details)
     reach = detectable_distance(error, degrees_of(estimate, details), alpha=2 * tail, power=power)
     return max(reach, details.get("noise_floor", 0.0))
+
+
+def share_reach(n: int, bounds: Sequence[Bound], *, tail: float, power: float) -> float:
+    """How far beyond a bound a share of `n` independent successes has to lie to FAIL with `power`: exact, by counts.
+
+    The half width of an observed interval would not do: it is smallest where every count went well, which says nothing
+    of a model that does worse. Of several bounds the one that is hardest to break counts.
+
+    Args:
+        n: units counted.
+        bounds: on the share, each between 0 and 1.
+        tail: as in `decide`.
+        power: asked for.
+
+    Returns:
+        The distance; all the room beyond the bound where no count of `n` breaks it.
+    """
+    return max(_share_reach(n, bound, tail=tail, power=power) for bound in bounds)
+
+
+def _share_reach(n: int, bound: Bound, *, tail: float, power: float) -> float:
+    # A share at most b is broken as the other share, of what did not succeed, breaks at least 1 - b.
+    least = 1 - bound.value if bound.upper else bound.value
+    # The upper limit grows with the count: how many counts, from 0, have theirs under the bound.
+    few = bisect.bisect_left(range(n + 1), least, key=lambda count: binomial_interval(count, n, level=1 - 2 * tail)[1])
+    if not few:
+        return least
+    # P(count < few) is `power` at this share (beta quantile; Clopper and Pearson 1934).
+    return least - float(special.betaincinv(few, n - few + 1, 1 - power))
 
 
 def beyond_controls(bounds: Sequence[Bound], *, null: float, error: float, degrees: float, power: float) -> float:

@@ -254,7 +254,7 @@ class _Judge:
             power=self.policy.power_of(rule),
             resolution=rule.smallest_that_matters,
             details=place.details,
-            binomial=rule.measure == "competence" and not rule.against_baseline,
+            binomial=rule.by_counts,
             further=self._past_controls(rule, result, place.details),
         )
         return _decided(place, id_, result, decision)

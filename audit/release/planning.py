@@ -27,7 +27,7 @@ from audit.findings import STEREOTYPES
 from audit.measures.statistics import detectable_distance
 from audit.progress import Reporter, Silent
 from audit.records import Estimate, Measurement, Scope, Suite
-from audit.release.bounds import Bound, beyond_controls, degrees_of, error_of
+from audit.release.bounds import Bound, beyond_controls, degrees_of, error_of, share_reach
 from audit.release.cells import in_words as place_in_words
 from audit.release.cells import languages_of, read_languages
 from audit.release.policy import Policy, Rule, speaks_of
@@ -153,7 +153,8 @@ def _cells(rule: Rule, known: Spreads) -> list[Spread]:
 
 def _rule(rule: Rule, cells: Sequence[Spread], *, policy: Policy, known: Spreads, tail: float) -> RulePlan:
     power, resolution = policy.power_of(rule), rule.smallest_that_matters
-    asked = _Asked(bounds=() if rule.against_baseline else rule.bounds, tail=tail, power=power)
+    bounds = () if rule.against_baseline else rule.bounds
+    asked = _Asked(bounds=bounds, tail=tail, power=power, by_counts=rule.by_counts)
     wanted = [one for one in cells if rule.languages != "read" or languages_of(one.scope) <= set(known.read)]
     unknown = ""
     if not wanted:
@@ -183,10 +184,13 @@ class _Asked:
     bounds: tuple[Bound, ...]  # that the controls' check looks at
     tail: float
     power: float
+    by_counts: bool  # the measure is a share with exact limits, whatever the run's own spread
 
 
 def _detectable(one: Spread, n: int, asked: _Asked) -> float:
     """With n independent units: the error shrinks as their root, degrees of freedom grow with them."""
+    if asked.by_counts:
+        return share_reach(n, asked.bounds, tail=asked.tail, power=asked.power)
     error, degrees = one.error * (one.n_clusters / n) ** 0.5, max(one.degrees * n / one.n_clusters, 1.0)
     reach = detectable_distance(error, degrees, alpha=2 * asked.tail, power=asked.power)
     if one.control_degrees:
@@ -197,7 +201,10 @@ def _detectable(one: Spread, n: int, asked: _Asked) -> float:
 
 
 def _needed(one: Spread, resolution: float, asked: _Asked) -> int | None:
-    """The fewest independent units that tell `resolution`, never fewer than two; the controls stay as they are."""
+    """The fewest independent units that tell `resolution`, never fewer than two; the controls stay as they are.
+
+    Of a share, whose reach goes down in steps, a number that is enough, near the fewest.
+    """
     low, high = 1, 2
     while _detectable(one, high, asked) > resolution:
         low, high = high, 2 * high

@@ -96,6 +96,11 @@ class Rule(_Strict):
         return self.resolution or self.margin or MARGINS[self.measure]
 
     @property
+    def by_counts(self) -> bool:
+        """Whether its bounds are on a share of independent successes, whose limits are exact."""
+        return self.measure == "competence" and not self.against_baseline
+
+    @property
     def chosen(self) -> dict[str, str | tuple[str, ...]]:
         """Field of a scope -> which of its values; fields that the rule leaves together are not there."""
         named = {field: getattr(self, key) for key, field in DIMENSIONS.items()}

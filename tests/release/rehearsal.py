@@ -30,6 +30,7 @@ id = "reads"
 measure = "competence"
 languages = ["en", "sw"]
 at_least = 0.7
+resolution = 0.35
 
 [[rule]]
 id = "stereotypes"

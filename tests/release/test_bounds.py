@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from audit.measures.statistics import LEVEL, clustered_mean, t_interval
+from audit.measures.statistics import LEVEL, binomial_interval, clustered_mean, t_interval
 from audit.records import Estimate
-from audit.release.bounds import Bound, Outcome, decide, detectable, limits
+from audit.release.bounds import Bound, Outcome, decide, detectable, limits, share_reach
 
 AT_MOST_1 = (Bound(value=1.0, upper=True),)
 
@@ -87,6 +87,34 @@ def test_limits_of_a_share_are_exact():
     low, high = limits(one, tail=0.05, details={}, binomial=True)
     assert stats.binom.sf(30, 32, low) == pytest.approx(0.05)
     assert stats.binom.cdf(31, 32, high) == pytest.approx(0.05)
+
+
+def test_the_reach_of_a_share_is_counted_and_does_not_lean_on_how_well_the_run_went():
+    """32 sentences, at least .75, nine bounds (tail .05 / 9): 16 right have an upper limit under .75, 17 have not.
+
+    So a FAIL takes 16 right or fewer: 57 of 100 audits of a model that reads .5, and 5 of one that reads .655.
+    """
+    tail, bound = 0.05 / 9, Bound(value=0.75, upper=False)
+    upper = [binomial_interval(right, 32, level=1 - 2 * tail)[1] for right in (16, 17)]
+    assert upper[0] < 0.75 <= upper[1]
+    assert stats.binom.cdf(16, 32, [0.5, 0.655]) == pytest.approx([0.570, 0.051], abs=0.001)
+    reach = share_reach(32, [bound], tail=tail, power=0.8)
+    assert stats.binom.cdf(16, 32, 0.75 - reach) == pytest.approx(0.8)
+    assert reach == pytest.approx(0.31, abs=0.01)
+    # At most .25 wrong is the same bound, told of the other share.
+    assert share_reach(32, [Bound(value=0.25, upper=True)], tail=tail, power=0.8) == pytest.approx(reach)
+    for right in (32, 18):  # the same whatever was counted
+        one = estimate(right / 32, 0.03, degrees=31)
+        counted = decide(one, [bound], tail=tail, power=0.8, resolution=0.25, binomial=True)
+        assert counted.detectable == pytest.approx(reach)
+        assert counted.outcome is Outcome.INSUFFICIENT
+    whole = estimate(1.0, 0.03, degrees=31)
+    assert decide(whole, [bound], tail=tail, power=0.8, resolution=0.32, binomial=True).outcome is Outcome.PASS
+
+
+def test_a_share_that_no_count_breaks_has_all_the_room_beyond_its_bound():
+    """Two sentences, both wrong: upper limit 1 - .0056 ** .5 = .925, not under .75."""
+    assert share_reach(2, [Bound(value=0.75, upper=False)], tail=0.05 / 9, power=0.8) == 0.75
 
 
 def test_the_power_calculation_matches_noncentral_t():

@@ -146,7 +146,7 @@ def test_the_needed_number_is_the_first_that_is_enough():
     made = plan(policy(RULE), spreads(cell(28, 0.3)))
     (one,) = made.rules[0].cells
     assert one.detectable == pytest.approx(2.558 * 0.3, abs=0.01)
-    asked = planning._Asked(bounds=policy(RULE).rule[0].bounds, tail=0.05, power=0.8)
+    asked = planning._Asked(bounds=policy(RULE).rule[0].bounds, tail=0.05, power=0.8, by_counts=False)
     enough = [n for n in range(2, 200) if planning._detectable(cell(28, 0.3), n, asked) <= 0.6931471805599453]
     assert one.needed == enough[0] == 34  # a little less than 34.3: degrees of freedom grow too
     assert not made.enough
