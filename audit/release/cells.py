@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -118,17 +119,25 @@ def _difference(one: Difference, finding: Finding | None, labels: Mapping[str, s
     )
 
 
-def _absent(rule: Rule, places: Sequence[Place], labels: Mapping[str, str], *, unread: bool) -> list[Place]:
-    """A place for every value that the rule names and the run has nothing on; one where there is nothing at all."""
+def absent_from(rule: Rule, scopes: Sequence[Scope]) -> list[Scope]:
+    """What a rule names that none of `scopes` is about; all of it as one where there are none.
+
+    Every combination counts of the values that the rule lists: English and gender, English and age.
+    """
+    listed = {name: values for name, values in rule.chosen.items() if not isinstance(values, str)}
     missing = [
-        Scope(suite=rule.suite, lens=rule.lens, **{name: value})
-        for name, values in rule.chosen.items()
-        if not isinstance(values, str)
-        for value in values
-        if not any(value in values_of(place.scope, name) for place in places)
+        Scope(suite=rule.suite, lens=rule.lens, **dict(zip(listed, values, strict=True)))
+        for values in itertools.product(*listed.values())
+        if not any(
+            all(value in values_of(scope, name) for name, value in zip(listed, values, strict=True)) for scope in scopes
+        )
     ]
-    if not missing and not places:
-        missing = [Scope(suite=rule.suite, lens=rule.lens)]
+    return missing if listed else [] if scopes else [Scope(suite=rule.suite, lens=rule.lens)]
+
+
+def _absent(rule: Rule, places: Sequence[Place], labels: Mapping[str, str], *, unread: bool) -> list[Place]:
+    """A place for everything that the rule names and the run has nothing on; one where there is nothing at all."""
+    missing = absent_from(rule, [place.scope for place in places])
     why = (
         "the model reads none of its languages" if unread and not places else "nothing of this was measured in the run"
     )

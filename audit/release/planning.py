@@ -28,8 +28,8 @@ from audit.measures.statistics import detectable_distance
 from audit.progress import Reporter, Silent
 from audit.records import Estimate, Measurement, Scope, Suite
 from audit.release.bounds import Bound, beyond_controls, degrees_of, error_of, share_reach
+from audit.release.cells import absent_from, languages_of, read_languages
 from audit.release.cells import in_words as place_in_words
-from audit.release.cells import languages_of, read_languages
 from audit.release.policy import Policy, Rule, speaks_of
 from audit.runs import RunFolder, whole_or_absent
 
@@ -89,7 +89,7 @@ class RulePlan:
     resolution: float
     unit: str
     cells: tuple[CellPlan, ...]
-    unknown: str  # why nothing can be said; "" where it can
+    unknown: str  # why nothing can be said of cells that the rule names; "" where it can of all
 
     @property
     def enough(self) -> bool:
@@ -133,32 +133,42 @@ def plan(policy: Policy, known: Spreads) -> Plan:
         known: that run.
     """
     cells = {rule.id: _cells(rule, known) for rule in policy.rule}
-    n_bounds = sum(len(cells[rule.id]) * len(rule.bounds) for rule in policy.rule)
+    absent = {rule.id: absent_from(rule, [one.scope for one in cells[rule.id]]) for rule in policy.rule}
+    n_bounds = sum((len(cells[rule.id]) + len(absent[rule.id])) * len(rule.bounds) for rule in policy.rule)
     tail = (1 - policy.confidence) / max(n_bounds, 1)
     return Plan(
         policy=policy.name,
         digest=policy.digest,
         assumed=f"the spreads of {known.model}, run {known.run_id}",
         n_bounds=n_bounds,
-        rules=tuple(_rule(rule, cells[rule.id], policy=policy, known=known, tail=tail) for rule in policy.rule),
+        rules=tuple(
+            _rule(rule, cells[rule.id], absent=absent[rule.id], policy=policy, known=known, tail=tail)
+            for rule in policy.rule
+        ),
     )
 
 
 def _cells(rule: Rule, known: Spreads) -> list[Spread]:
+    """The cells of a rule that the run has, of the languages that its model reads where the rule asks for those."""
     mine = [one for one in known.cells if speaks_of(rule, one.measure, one.scope)]
+    if rule.languages == "read":
+        mine = [one for one in mine if languages_of(one.scope) <= set(known.read)]
     if not rule.against_baseline:
         return mine
     return [replace(one, error=one.error * 2**0.5, noise_floor=2 * one.noise_floor) for one in mine]
 
 
-def _rule(rule: Rule, cells: Sequence[Spread], *, policy: Policy, known: Spreads, tail: float) -> RulePlan:
+def _rule(
+    rule: Rule, cells: Sequence[Spread], *, absent: Sequence[Scope], policy: Policy, known: Spreads, tail: float
+) -> RulePlan:
     power, resolution = policy.power_of(rule), rule.smallest_that_matters
     bounds = () if rule.against_baseline else rule.bounds
     asked = _Asked(bounds=bounds, tail=tail, power=power, by_counts=rule.by_counts)
-    wanted = [one for one in cells if rule.languages != "read" or languages_of(one.scope) <= set(known.read)]
     unknown = ""
-    if not wanted:
-        unknown = f"run {known.run_id} has no number of {rule.measure} there; plan from another run: --from RUN"
+    if absent:
+        nothing = absent == [Scope(suite=rule.suite, lens=rule.lens)]
+        where = "there" if nothing else f"of {'; '.join(place_in_words(one, known.labels) for one in absent)}"
+        unknown = f"run {known.run_id} has no number of {rule.measure} {where}; plan from another run: --from RUN"
     return RulePlan(
         rule=rule.id,
         power=power,
@@ -171,7 +181,7 @@ def _rule(rule: Rule, cells: Sequence[Spread], *, policy: Policy, known: Spreads
                 detectable=_detectable(one, one.n_clusters, asked),
                 needed=_needed(one, resolution, asked),
             )
-            for one in wanted
+            for one in cells
         ),
         unknown=unknown,
     )
@@ -389,15 +399,17 @@ def in_words(made: Plan, expected: ExpectedTime | None) -> list[str]:
     for one in made.rules:
         if one.unknown:
             lines.append(f"{one.rule}: unknown: {one.unknown}")
+        if not one.cells:
             continue
         worst = max(one.cells, key=lambda cell: cell.detectable)
-        state = "enough" if one.enough else "NOT ENOUGH"
+        short = any(cell.detectable > one.resolution for cell in one.cells)
+        state = "NOT ENOUGH" if short else "enough where it was measured" if one.unknown else "enough"
         lines.append(
             f"{one.rule}: {state}: must find an excess of {one.resolution:.3g} {one.unit} with power {one.power:g}; in "
             f"{len(one.cells)} cell{'s' if len(one.cells) != 1 else ''}, worst {worst.where}: finds "
             f"{worst.detectable:.3g} with {worst.n_clusters} independent units"
         )
-        if not one.enough:
+        if short:
             lines.append(f"  {_more(one)}")
     if expected is not None:
         lines.append(

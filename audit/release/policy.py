@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import math
 import re
 import tomllib
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from audit.suites.languages import language
 FORMAT = "plural-audit policy 1"
 MOST_BYTES = 1_000_000
 # key of a rule -> field of a scope
+RANGES = {"competence": (0.0, 1.0), "AUROC": (0.0, 1.0), "correlation": (-1.0, 1.0)}  # of a measure, or of a unit
 DIMENSIONS = {"languages": "language", "axes": "topic", "cultures": "culture", "frameworks": "framework"}
 _PAIRED = {"other_language": "language", "other_framework": "framework"}
 
@@ -307,6 +309,9 @@ def _rule_fault(rule: Rule) -> str:
         return 'margin and worse go together; say worse = "higher", "lower" or "either"'
     if rule.at_most is not None and rule.at_least is not None and rule.at_least >= rule.at_most:
         return f"at_least {rule.at_least:g} is not below at_most {rule.at_most:g}; nothing could pass"
+    low, high = RANGES.get(rule.measure, RANGES.get(rule.unit, (-math.inf, math.inf)))
+    if absolute and not all(low < bound.value < high for bound in rule.bounds):
+        return f"{rule.measure} lies between {low:g} and {high:g}; a bound that is not between them says nothing"
     return "" if rule.family is not None else _shapes(rule)
 
 

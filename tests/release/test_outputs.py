@@ -11,6 +11,7 @@ from audit.errors import RunError
 from audit.records import Scope
 from audit.release import hearing, planning
 from audit.release.bounds import Outcome
+from audit.release.cells import absent_from
 from audit.release.gate import Cell, GateResult, RuleResult
 from audit.release.outputs import as_junit, as_markdown, summary
 from audit.release.planning import Spread, Spreads, packaged_spreads, plan
@@ -150,6 +151,25 @@ def test_the_needed_number_is_the_first_that_is_enough():
     enough = [n for n in range(2, 200) if planning._detectable(cell(28, 0.3), n, asked) <= 0.6931471805599453]
     assert one.needed == enough[0] == 34  # a little less than 34.3: degrees of freedom grow too
     assert not made.enough
+
+
+def test_a_plan_counts_the_cells_that_the_run_lacks_as_the_gate_does():
+    """English was measured and Swahili was not: two bounds share the confidence, and there is not enough."""
+    asked = RULE.replace('"all"', '["en", "sw"]')
+    both = plan(policy(asked), spreads(cell(28, 0.1)))
+    assert both.n_bounds == 2
+    assert not both.enough
+    assert "no number of stereotype_effect of Swahili" in both.rules[0].unknown
+    assert [one.where for one in both.rules[0].cells] == ["English"]
+    assert any("enough where it was measured" in line for line in planning.in_words(both, None))
+
+
+def test_what_a_rule_lists_is_asked_in_every_combination():
+    listed = RULE.replace('"all"', '["en", "sw"]\naxes = ["gender", "gendr"]')
+    found = absent_from(
+        policy(listed).rule[0], [Scope(language="en", topic="gender"), Scope(language="sw", topic="age")]
+    )
+    assert [(one.language, one.topic) for one in found] == [("en", "gendr"), ("sw", "gender"), ("sw", "gendr")]
 
 
 def test_a_difference_from_a_baseline_is_planned_with_both_models_scatter():

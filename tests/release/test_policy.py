@@ -129,3 +129,11 @@ def test_an_explanation_names_what_would_have_to_be_true():
 def test_a_rule_that_is_not_there_is_said_with_those_that_are():
     with pytest.raises(PolicyError, match="no such rule; the policy has stereotypes"):
         policy(RULE).rule_named("other")
+
+
+@pytest.mark.parametrize("bound", ["at_least = -5", "at_least = 90", "at_most = 1"])
+def test_a_bound_outside_of_what_a_share_can_be_is_refused(bound):
+    with pytest.raises(
+        PolicyError, match="competence lies between 0 and 1; a bound that is not between them says nothing"
+    ):
+        policy(f'[[rule]]\nid = "reads"\nmeasure = "competence"\nlanguages = ["en"]\n{bound}\n')
