@@ -4,13 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MODEL ?= gemma-3-270m
+# quick: each suite's core in eight languages, under a quarter of an hour; full: every item in every language, about an hour.
+PROFILE ?= quick
+ITEMS_quick := core
+ITEMS_full := all
 
 .PHONY: help audit test simulations browser check bench install clean
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-audit: $(READY) ## the full built-in audit; accepts the Gemma terms, which it prints first (MODEL=smollm2-135m: none asked)
-	$(BIN)/plural-audit run --model $(MODEL) --accept-terms
+audit: $(READY) ## the built-in audit, PROFILE=quick or full; accepts the Gemma terms, which it prints first (MODEL=smollm2-135m: none asked)
+	@[ -n "$(ITEMS_$(PROFILE))" ] || { echo "PROFILE=$(PROFILE): there are quick and full; make audit PROFILE=full"; exit 1; }
+	$(BIN)/plural-audit run --model $(MODEL) --items $(ITEMS_$(PROFILE)) --accept-terms
 
 test: $(READY) ## every test but simulations of minutes and the desk in a browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2

@@ -167,6 +167,13 @@ _N_TOKENS = 8
 # Largest accepted difference, as a share of the largest difference between two unrelated texts.
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-8}
 _HALF_TOLERANCE = 2e-2
+
+
+def tolerance_of(dtype: torch.dtype) -> float:
+    """Largest accepted difference of what should be equal, as a share of the difference between unrelated texts."""
+    return _TOLERANCE.get(dtype, _HALF_TOLERANCE)
+
+
 # What counts as having moved, or as not having arrived: a patch that acts differs by far more than rounding.
 _VISIBLE = 1e-3
 
@@ -265,7 +272,7 @@ class _Distance:
 
     def require_equal(self, found: Tensor, expected: Tensor, failure: str) -> None:
         # Not "greater than": a NaN must fail too.
-        if not self._share(found, expected) <= self.slack * _TOLERANCE.get(self.dtype, _HALF_TOLERANCE):
+        if not self._share(found, expected) <= self.slack * tolerance_of(self.dtype):
             self._refuse(failure)
 
     def require_different(self, found: Tensor, other: Tensor, failure: str) -> None:

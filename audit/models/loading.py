@@ -102,6 +102,13 @@ class AuditedModel:
         return self.begin + tuple(self.tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids)
 
     @functools.cached_property
+    def deepest_branch(self) -> int:
+        """Up to how many tokens of a sequence it may share a row with others (audit.models.packing); 0: never."""
+        from audit.models.packing import deepest_branch
+
+        return deepest_branch(self.adapter)
+
+    @functools.cached_property
     def context_length(self) -> int:
         """How many positions the model was configured for.
 

@@ -21,9 +21,9 @@ def measure_noise(audited: AuditedModel, suites: Sequence[Suite], *, sample: int
     """The largest move of an effect between three arrangements of the same computation (nats).
 
     A sample of asks, spread over suites and languages by the digest of their words and cut to two answers, is scored
-    (i) from one shared prefix in batches, as the run does, (ii) whole and left-padded in batches of eight, (iii) whole
+    (i) packed together, as the run does, (ii) whole and left-padded in batches of eight, (iii) whole
     and one at a time. An effect is a difference of two margins, so the floor is twice the largest move of a margin. It
-    covers batch size, padding and caching, within the run's own dtype; not the quantisation of the weights.
+    covers packing, batch size and padding, within the run's own dtype; not the quantisation of the weights.
 
     Returns:
         None if no ask could be scored: nothing was measured, which is not zero.
@@ -42,7 +42,7 @@ def measure_noise(audited: AuditedModel, suites: Sequence[Suite], *, sample: int
         for pair in _pairs(one)
     ]
     # Kept in the manifest as plain text and translated where it is printed.
-    method = N_("2 x largest move of a margin between cached batches, left-padded batches of 8, and one at a time")
+    method = N_("2 x largest move of a margin between packed texts, left-padded batches of 8, and one at a time")
     return NoiseFloor(value=2 * max(moves), n_items=len(kept), method=method)
 
 

@@ -1,18 +1,15 @@
-"""Log-probabilities of answers, scored from one shared prefix.
+"""Log-probabilities of answers after prompts.
 
-A prompt is run once and its keys and values kept; the answers that compete after it continue from there. Prompts run in
-batches of equal token length, and so do the answers: nothing is ever padded. Only the positions that predict an answer
-token are unembedded: with a vocabulary of 262,144 a logit row costs more than the whole transformer does for a token.
+What prompts and answers begin with alike is run once (audit.models.packing); nothing is padded. Only the positions that
+predict an answer token are unembedded: with a vocabulary of 262,144 a logit row costs more than the whole transformer
+does for a token.
 """
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,11 +18,9 @@ from torch import Tensor
 
 from audit.models import AuditedModel
 from audit.models.likelihood import token_logps
+from audit.models.packing import PACK_TOKENS, packs, run
 from audit.models.spelling import Ids, Refused, Spelling, spell
 from audit.records import Ask
-
-# Tokens in one forward. Larger batches gain nothing on CPU and cost memory: keys and values grow with it.
-BATCH_TOKENS = 1024
 
 
 @dataclass(frozen=True)
@@ -88,28 +83,29 @@ def _combine(
 
 
 def _score_tokens(audited: AuditedModel, wanted: Mapping[Ids, set[Ids]]) -> dict[tuple[Ids, Ids], float]:
-    """Log P(answer | prefix) for every wanted pair. Batches depend on the tokens alone, never on their order.
+    """Log P(answer | prefix) for every wanted pair. Packs depend on the tokens alone, never on their order.
 
     Hidden states are gathered first and unembedded together: each pass over a large vocabulary reads all its weights.
     """
     if not wanted:
         return {}
+    pairs: dict[Ids, list[tuple[Ids, Ids]]] = {}
+    for prefix, answers in wanted.items():
+        for answer in sorted(answers):
+            pairs.setdefault(prefix + answer[:-1], []).append((prefix, answer))
     states: list[Float[Tensor, "n d"]] = []
     asked: list[tuple[int, int, tuple[Ids, Ids]]] = []  # row among all states, token after it, the pair it counts for
     n_states = 0
+    for pack in packs(pairs, most=PACK_TOKENS, deepest=audited.deepest_branch):
+        rows: dict[int, int] = {}  # place in the pack -> row among all states
+        for sequence, path in pack.paths:
+            for pair in pairs[sequence]:
+                prefix, answer = pair
+                for place, token in zip(path[len(prefix) - 1 :], answer, strict=True):
+                    asked.append((rows.setdefault(place, n_states + len(rows)), token, pair))
+        states.append(run(audited.adapter, pack)[list(rows)])
+        n_states += len(rows)
     with torch.inference_mode():
-        for prefixes in _equal_length_batches(wanted):
-            out = audited.adapter.body(input_ids=torch.tensor(prefixes, device=audited.model.device), use_cache=True)
-            pairs = [(row, answer) for row, prefix in enumerate(prefixes) for answer in sorted(wanted[prefix])]
-            asked += [(n_states + row, answer[0], (prefixes[row], answer)) for row, answer in pairs]
-            states.append(out.last_hidden_state[:, -1].clone())  # a view would keep every position alive
-            n_states += len(prefixes)
-            for chunk in _equal_length_chunks([pair for pair in pairs if len(pair[1]) > 1]):
-                hidden = _continue(audited, out.past_key_values, chunk)
-                after = [(token, (prefixes[row], answer)) for row, answer in chunk for token in answer[1:]]
-                asked += [(n_states + place, token, pair) for place, (token, pair) in enumerate(after)]
-                states.append(hidden)
-                n_states += len(hidden)
         each = token_logps(
             audited.adapter,
             torch.cat(states),
@@ -120,41 +116,6 @@ def _score_tokens(audited: AuditedModel, wanted: Mapping[Ids, set[Ids]]) -> dict
     for (_, _, pair), logp in zip(asked, each, strict=True):
         logps[pair] = logps.get(pair, 0.0) + logp
     return logps
-
-
-def _equal_length_batches(wanted: Mapping[Ids, set[Ids]]) -> Iterator[list[Ids]]:
-    for length, group in groupby(sorted(wanted, key=lambda ids: (len(ids), ids)), key=len):
-        prefixes = list(group)
-        size = max(1, BATCH_TOKENS // length)
-        for start in range(0, len(prefixes), size):
-            yield prefixes[start : start + size]
-
-
-def _equal_length_chunks(pairs: list[tuple[int, Ids]]) -> Iterator[list[tuple[int, Ids]]]:
-    """(row, answer) pairs in chunks whose answers have one length, of BATCH_TOKENS at most."""
-    by_length = sorted(pairs, key=lambda pair: (len(pair[1]), pair))
-    for length, group in groupby(by_length, key=lambda pair: len(pair[1])):
-        same = list(group)
-        size = max(1, BATCH_TOKENS // (length - 1))
-        for start in range(0, len(same), size):
-            yield same[start : start + size]
-
-
-def _continue(audited: AuditedModel, cache: Any, chunk: list[tuple[int, Ids]]) -> Float[Tensor, "n d"]:
-    """Hidden states after every answer token but the last, answer by answer, going on from the prompts' cache."""
-    fed = torch.tensor([answer[:-1] for _, answer in chunk], device=audited.model.device)
-    picked = _select(cache, [row for row, _ in chunk])
-    out = audited.adapter.body(input_ids=fed, past_key_values=picked, use_cache=True)
-    hidden: Tensor = out.last_hidden_state
-    return hidden.flatten(end_dim=1)
-
-
-def _select(cache: Any, rows: list[int]) -> Any:
-    """The cache with its batch rows picked (and repeated), leaving the original as it was."""
-    picked = copy.copy(cache)
-    picked.layers = [copy.copy(layer) for layer in cache.layers]
-    picked.batch_select_indices(torch.tensor(rows, device=cache.layers[0].keys.device))
-    return picked
 
 
 def _plain_batch(audited: AuditedModel, pairs: list[tuple[Ids, Ids]]) -> dict[tuple[Ids, Ids], float]:

@@ -18,7 +18,7 @@ from audit.records import Item, ModelRecord, Suite
 from audit.runs import content_key
 
 # Small enough that a killed run loses little, large enough that batches fill.
-ITEMS_PER_SHARD = 64
+ITEMS_PER_SHARD = 80
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +51,9 @@ def plan_shards(suites: Sequence[Suite], *, model: ModelRecord, versions: Mappin
         ordered = sorted(suite.items, key=lambda item: (item.language, item.id))
         for language, group in groupby(ordered, key=lambda item: item.language):
             items = tuple(group)
-            for start in range(0, len(items), ITEMS_PER_SHARD):
-                some = items[start : start + ITEMS_PER_SHARD]
+            size = -(-len(items) // -(-len(items) // ITEMS_PER_SHARD))  # shards of one size, or nearly so
+            for start in range(0, len(items), size):
+                some = items[start : start + size]
                 asked = [[item.id, [asdict(ask) for ask in item.asks]] for item in some]
                 key = content_key(model, versions=versions, content={"items": asked})
                 shards.append(Shard(suite=suite.record.name, language=language, items=some, key=key))

@@ -32,7 +32,7 @@ def random_asks(n: int, *, seed: int = 0) -> list[Ask]:
     ]
 
 
-def test_cached_batches_equal_whole_padded_sequences(audited):
+def test_packs_equal_whole_padded_sequences(audited):
     """Unequal prompts, answers of several tokens, alternatives, sliding windows: as the slow and obvious way."""
     asks = random_asks(40)
     fast, slow = score(audited, asks), score_plainly(audited, asks)
@@ -43,7 +43,7 @@ def test_cached_batches_equal_whole_padded_sequences(audited):
             assert (one[role].n_tokens, one[role].prompt_tokens) == (other[role].n_tokens, other[role].prompt_tokens)
 
 
-def test_a_batch_equals_one_by_one(audited):
+def test_asks_together_equal_one_by_one(audited):
     asks = random_asks(12, seed=1)
     together = score(audited, asks)
     alone = [score(audited, [one])[0] for one in asks]
@@ -51,11 +51,11 @@ def test_a_batch_equals_one_by_one(audited):
         assert [one[r].logp for r in one] == pytest.approx([other[r].logp for r in other], abs=2e-5)
 
 
-def test_small_batches_and_blocks_of_the_vocabulary_change_nothing(llama, monkeypatch):
-    """Memory stays bounded by cutting batches; the cuts do not show."""
+def test_small_packs_and_blocks_of_the_vocabulary_change_nothing(llama, monkeypatch):
+    """Memory stays bounded by cutting packs; the cuts do not show."""
     asks = random_asks(20, seed=2)
     whole = score(llama, asks)
-    monkeypatch.setattr(scoring, "BATCH_TOKENS", 7)
+    monkeypatch.setattr(scoring, "PACK_TOKENS", 7)
     monkeypatch.setattr(likelihood, "VOCABULARY_BLOCK", 50)
     cut = score(llama, asks)
     for one, other in zip(whole, cut, strict=True):
@@ -66,7 +66,7 @@ def test_the_order_of_asks_does_not_matter(llama):
     asks = random_asks(10, seed=3)
     forward = score(llama, asks)
     backward = score(llama, asks[::-1])[::-1]
-    assert forward == backward  # to the last bit: batches depend on the tokens alone
+    assert forward == backward  # to the last bit: packs depend on the tokens alone
 
 
 def test_the_same_asks_give_the_same_bits(llama):
