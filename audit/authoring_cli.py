@@ -197,6 +197,9 @@ def _show(found: Difference) -> None:
             terminal.line(f"languages that are {what}: {', '.join(languages)}")
     if found.declared:
         terminal.line(f"declared otherwise: {', '.join(name.replace('_', ' ') for name in found.declared)}")
+    for what, ids in (("asks now", found.core_added), ("asks no longer", found.core_removed)):
+        if ids:
+            terminal.line(f"the short audit {what}: {', '.join(ids)}")
     for change in found.changes:
         terminal.line(f"{change.language} {change.item}: {', '.join(change.what)}")
         for key in {**change.before, **change.after}:

@@ -133,6 +133,7 @@ def worker(part: str, *, model: str, n_threads: int, mode: Mode) -> Iterator[dic
     """The rows of one model at one number of threads."""
     torch.set_num_threads(1)  # threads that have worked before a fork hang after it
     bench = Bench(AuditedModel.load(model))
+    _ = bench.plain_margins  # once, for all processes to come
     same = {"model": model, "threads": n_threads}
     if part == "memory":
         for point in points(mode):
@@ -200,8 +201,8 @@ class Bench:
         n_timed = {"full": None, "normal": task.layers, "quick": QUICK_LAYERS}[mode]
         taken = sets if n_timed is None else _of_layers(sets, spread(self.audited.adapter.n_layers, n_timed))
         scale = len(sets) / len(taken) if taken else 1.0
-        plain, loaded = self._plain_margins(), psutil.Process().memory_info().rss
-        runs, units, lasts = list[Seconds](), list[list[Seconds]](), list[Seconds]()
+        plain, loaded = self.plain_margins, psutil.Process().memory_info().rss
+        runs, units = list[Seconds](), list[list[Seconds]]()
         for _ in range({"full": REPEATS, "normal": task.repeats, "quick": 1}[mode]):
             recording, batch = _timed(lambda: self._record(task.start, plain))
             working, _ = _timed(lambda b=batch: self._work(task, b, taken))  # type: ignore[misc]
@@ -210,7 +211,7 @@ class Bench:
                 peak = _peak_bytes()  # before plain forwards, which need much for their logits
             runs.append((recording[0] + scale * working[0], recording[1] + scale * working[1]))
             units.append([_timed(self.plain_forward)[0] for _ in range(FORWARDS)])
-            lasts.append(_timed(lambda: self.plain_forward(last=True))[0])
+        last, _ = _timed(lambda: self.plain_forward(last=True))
         # A repeat's unit: the forwards just before and after it.
         around = [[*(units[number - 1] if number else ()), *units[number]] for number in range(len(units))]
         ratios = [
@@ -226,7 +227,7 @@ class Bench:
             "repeats": len(ratios),
             "seconds": statistics.median(run[clock] for run in runs),
             "F_seconds": statistics.median(one[clock] for some in units for one in some),
-            "F_last_seconds": statistics.median(one[clock] for one in lasts),
+            "F_last_seconds": last[clock],
             "clock": ("wall", "CPU")[clock],
             "peak_rss_gb": peak / 1e9,
             "above_model_gb": (peak - loaded) / 1e9,
@@ -246,8 +247,9 @@ class Bench:
         wanted = {None: (), "heads": (False,), "MLPs": (True,), "all": (False, True)}[task.nodes]
         return [nodes for nodes in self._nodes if bool(nodes[:, -1].any()) in wanted]
 
+    @cached_property
     @torch.no_grad()
-    def _plain_margins(self) -> torch.Tensor:
+    def plain_margins(self) -> torch.Tensor:
         """Of the pairs, from forwards that share nothing with what is measured: a run has them from its scoring.
 
         One prompt at a time, which takes little memory; after it all weights are in memory.
@@ -275,7 +277,6 @@ class Bench:
 
     def peaks(self, point: Point) -> dict[str, Any]:
         """Peak memory of one analysis of made-up pairs, batched as a run batches them."""
-        self._plain_margins()
         loaded = psutil.Process().memory_info().rss
         pairs = self._made_up(point.pairs, point.tokens)
         sets = self._made_up_sets(point.sets)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class Version:
     items: Mapping[
         tuple[str, str], Mapping[str, Any]
     ]  # (language, id) -> field -> value; "words" is None where unknown
+    core: tuple[str, ...] | None = None  # ids that the short audit asks; None of a run, which does not know
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +71,8 @@ class Difference:
     languages_removed: tuple[str, ...]
     changes: tuple[Change, ...]
     unchanged: int  # items, once per language
+    core_added: tuple[str, ...] = ()  # items that the short audit asks now, and those that it asks no longer
+    core_removed: tuple[str, ...] = ()
     findings: tuple[Rests, ...] = ()
     n_findings: int | None = None  # of the run on this suite; None where no run was named
 
@@ -84,7 +87,8 @@ def version_of(reference: str, *, runs: Path = Path("runs")) -> Version:
     """
     path = Path(reference)
     if reference in list_builtin() or path.is_dir():
-        return _loaded(load_suite(reference), label=reference)
+        core = sorted({item.id for item in load_suite(reference, core=True).items})
+        return replace(_loaded(load_suite(reference), label=reference), core=tuple(core))
     try:
         run = find_run(str(path.parent), runs=runs)
     except RunError:
@@ -167,6 +171,8 @@ def difference(old: Version, new: Version) -> Difference:
         if name not in {"name", "version", "digest", "absent"}
         and getattr(old.record, name) != getattr(new.record, name)
     )
+    core_known = old.core is not None and new.core is not None
+    core_before, core_after = (set(one.core or ()) if core_known else set[str]() for one in (old, new))
     return Difference(
         old=old.label,
         new=new.label,
@@ -178,6 +184,8 @@ def difference(old: Version, new: Version) -> Difference:
         languages_removed=tuple(one for one in old.languages if one not in new.languages),
         changes=tuple(changes),
         unchanged=len(keys) - len(changes),
+        core_added=tuple(sorted(core_after - core_before)),
+        core_removed=tuple(sorted(core_before - core_after)),
     )
 
 

@@ -10,6 +10,7 @@ from audit import pipeline
 from audit.errors import SuiteError
 from audit.pipeline import Request
 from audit.suites import core_languages, load_suite
+from audit.suites.changes import difference, version_of
 from suites.writing import DECLARATION, header
 
 PLACES = ("mexico", "japan", "peru")
@@ -93,3 +94,17 @@ def test_every_builtin_suite_has_a_core_in_the_eight_languages_of_the_interface(
     assert set(suites) == {"competence", "culture", "dilemma", "stereotype", "values"}
     for suite in suites.values():
         assert suite.languages == ("ar", "en", "es", "fr", "hi", "id", "sw", "zh")
+
+
+def test_a_change_of_the_core_is_told_though_no_item_changed(tmp_path: Path) -> None:
+    """Before: mexico and japan; now: japan and peru. Of a suite without a core, all six items are asked."""
+    folders = {}
+    for name, core in (("old", CORE), ("new", CORE.replace("food.mexico", "food.peru")), ("none", "")):
+        (tmp_path / name).mkdir()
+        folders[name] = version_of(str(of_three_cultures(tmp_path / name, core=core)))
+    found = difference(folders["old"], folders["new"])
+    assert (found.changes, found.core_added, found.core_removed) == ((), ("food.peru",), ("food.mexico",))
+    gone = difference(folders["old"], folders["none"])
+    assert (len(gone.core_added), gone.core_removed) == (4, ())
+    same = difference(folders["old"], folders["old"])
+    assert (same.core_added, same.core_removed) == ((), ())
