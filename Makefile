@@ -18,7 +18,7 @@ audit: $(READY) ## the built-in audit, PROFILE=quick or full; accepts the Gemma 
 	$(BIN)/plural-audit run --model $(MODEL) --items $(ITEMS_$(PROFILE)) --accept-terms
 
 test: $(READY) ## every test but simulations of minutes and the desk in a browser
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 simulations: $(READY) ## planted and null audits of the measures of features, half an hour; docs/measures say what they gave
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m long -s
