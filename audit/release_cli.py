@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from audit import terminal
 from audit.errors import AuditError, ResourceError, UsageError
+from audit.pipeline import Items
 from audit.progress import ConsoleReporter
 from audit.runs import find_run, whole_or_absent
 
@@ -172,6 +173,9 @@ def plan(
             "--from", help="Take spreads from this run (folder, start of an id, 'last'). Default: a packaged one."
         ),
     ] = "",
+    items: Annotated[
+        Items, typer.Option("--items", help="Plan the short audit (core) or one of all items, as run --items.")
+    ] = "core",
     model: Annotated[
         str, typer.Option("--model", "-m", help="Also measure this model's rate here and estimate the time of a run.")
     ] = "",
@@ -187,9 +191,9 @@ def plan(
     from audit.release.policy import load_policy
 
     loaded = load_policy(policy)
-    known = planning.spreads_of(find_run(spread_from, runs=runs)) if spread_from else planning.packaged_spreads()
+    known = planning.spreads_of(find_run(spread_from, runs=runs)) if spread_from else planning.packaged_spreads(items)
     made = planning.plan(loaded, known)
-    time = _expected_time(model, known) if model else None
+    time = _expected_time(model, known, items) if model else None
     if as_json:
         terminal.as_json({**as_dict(made), "time": None if time is None else as_dict(time)})
     else:
@@ -198,12 +202,12 @@ def plan(
     raise typer.Exit(0 if made.enough else 1)
 
 
-def _expected_time(model: str, known: Spreads) -> ExpectedTime:
+def _expected_time(model: str, known: Spreads, items: Items) -> ExpectedTime:
     from audit.release import planning
 
     try:
         with ConsoleReporter(terminal.err) as reporter:
-            return planning.expected_time(model, known, reporter=reporter)
+            return planning.expected_time(model, known, items=items, reporter=reporter)
     except ModuleNotFoundError as error:
         raise ResourceError(f"{error.name} is not installed; pip install 'plural-audit[models]'") from None
 

@@ -33,7 +33,8 @@ from audit.release.cells import in_words as place_in_words
 from audit.release.policy import Policy, Rule, speaks_of
 from audit.runs import RunFolder, whole_or_absent
 
-SPREADS = "spreads.json"  # packaged; made by: python -m audit.release.planning RUN FILE
+# Packaged, of the short audit and of the whole one; made by: python -m audit.release.planning RUN FILE
+SPREADS: Mapping[pipeline.Items, str] = {"core": "spreads.json", "all": "spreads-all.json"}
 MOST_UNITS = 10_000  # more templates than anybody writes
 DIGITS = 4  # kept of a spread
 _FIGURES = ("error", "degrees", "noise_floor", "control_error", "control_degrees")
@@ -118,6 +119,7 @@ class ExpectedTime:
     """How long an audit will take here: an estimate."""
 
     model: str
+    asked: pipeline.Items
     items: int
     items_per_second: float  # scored here, on a sample
     scoring: float  # seconds
@@ -276,9 +278,9 @@ def _of_controls(measurement: Measurement) -> dict[str, float]:
     }
 
 
-def packaged_spreads() -> Spreads:
-    """The spreads that come with the package."""
-    content = json.loads((files("audit.release") / SPREADS).read_text(encoding="utf-8"))
+def packaged_spreads(items: pipeline.Items = "core") -> Spreads:
+    """The spreads that come with the package: of the short audit, or of one of all items."""
+    content = json.loads((files("audit.release") / SPREADS[items]).read_text(encoding="utf-8"))
     return _from_content(content)
 
 
@@ -329,8 +331,10 @@ def _seconds(log: Path) -> dict[str, float]:
 # --- time ----------------------------------------------------------------------------------------
 
 
-def expected_time(model: str, known: Spreads, *, reporter: Reporter | None = None) -> ExpectedTime:
-    """How long the short built-in audit of a model will take here. Needs torch and a tenth of the scoring's time.
+def expected_time(
+    model: str, known: Spreads, *, items: pipeline.Items = "core", reporter: Reporter | None = None
+) -> ExpectedTime:
+    """How long the built-in audit of a model will take here. Needs torch and a tenth of the short audit's scoring time.
 
     Scoring is timed on some items of each suite; everything else is taken to be as many times scoring as in the run
     that is known.
@@ -338,6 +342,7 @@ def expected_time(model: str, known: Spreads, *, reporter: Reporter | None = Non
     Args:
         model: as for `plural-audit run`.
         known: that run.
+        items: of the short audit, or all.
         reporter: where progress is told.
 
     Raises:
@@ -353,7 +358,7 @@ def expected_time(model: str, known: Spreads, *, reporter: Reporter | None = Non
     reporter = reporter or Silent()
     reporter.stage("loading the model")
     audited = models.AuditedModel.load(model)
-    suites = pipeline.load_suites(pipeline.Request(model=model))
+    suites = pipeline.load_suites(pipeline.Request(model=model, items=items))
     _score(observe, audited, _some(suites[0], 1))  # the first batch pays for what is set up once
     timed, spent, scoring = 0, 0.0, 0.0
     reporter.stage("timing the scoring", total=len(suites), unit="suites")
@@ -367,6 +372,7 @@ def expected_time(model: str, known: Spreads, *, reporter: Reporter | None = Non
         reporter.advance(1)
     return ExpectedTime(
         model=audited.record.name,
+        asked=items,
         items=sum(len(suite.items) for suite in suites),
         items_per_second=timed / spent,
         scoring=scoring,
@@ -412,8 +418,9 @@ def in_words(made: Plan, expected: ExpectedTime | None) -> list[str]:
         if short:
             lines.append(f"  {_more(one)}")
     if expected is not None:
+        audit_ = {"core": "short built-in audit (core items)", "all": "whole built-in audit (all items)"}
         lines.append(
-            f"Expected time here for the short built-in audit (core items) of {expected.model}: about "
+            f"Expected time here for the {audit_[expected.asked]} of {expected.model}: about "
             f"{_duration(expected.total)}, {_duration(expected.scoring)} of it scoring {expected.items} items "
             f"({expected.items_per_second:.1f} a second on a sample; {expected.assumed}). An estimate."
         )

@@ -201,12 +201,24 @@ def test_what_the_known_run_has_nothing_of_is_said_and_is_not_enough():
     assert not made.enough
 
 
-def test_the_packaged_spreads_hold_the_built_in_audit():
-    known = packaged_spreads()
+@pytest.mark.parametrize("items", ["core", "all"])
+def test_the_packaged_spreads_hold_the_built_in_audit(items):
+    known = packaged_spreads(items)
     assert known.model.startswith("gemma-3-270m")
     assert {one.measure for one in known.cells} >= {"competence", "stereotype_effect", "knowledge_gap"}
     assert all(one.error > 0 and one.n_clusters > 1 for one in known.cells)
     assert known.seconds["scoring"] > 0
+
+
+def test_the_whole_audit_has_more_templates_and_languages_than_the_short_one():
+    """Whether a plan is of the one or of the other must show: 28 templates of stereotypes against 61."""
+    short, whole = packaged_spreads("core"), packaged_spreads("all")
+    assert set(short.read) < set(whole.read)
+
+    def most(known: Spreads) -> int:
+        return max(one.n_clusters for one in known.cells if one.measure == "stereotype_effect")
+
+    assert (most(short), most(whole)) == (28, 61)
 
 
 def test_work_is_summed_by_stage_and_nights_are_left_out(tmp_path):
