@@ -67,7 +67,7 @@ class Task:
 
 
 TASKS = (
-    Task(name="heads, all positions", nodes="heads", layers=4),
+    Task(name="heads, all positions", nodes="heads", layers=10),
     Task(name="heads, last position", nodes="heads", start="last", layers=8),
     Task(name="MLPs, all positions", nodes="MLPs"),
     Task(name="heads and MLPs, all positions", nodes="all", layers=2),
