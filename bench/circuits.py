@@ -67,11 +67,11 @@ class Task:
 
 
 TASKS = (
-    Task(name="heads, all positions", nodes="heads", layers=10),
+    Task(name="heads, all positions", nodes="heads", layers=10, repeats=2),
     Task(name="heads, last position", nodes="heads", start="last", layers=8),
     Task(name="MLPs, all positions", nodes="MLPs"),
     Task(name="heads and MLPs, all positions", nodes="all", layers=2),
-    Task(name="heads, all positions, no shared prefix", nodes="heads", start="whole", layers=2),
+    Task(name="heads, all positions, no shared prefix", nodes="heads", start="whole", layers=2, repeats=2),
     Task(name="screening of heads and MLPs, 5 steps", gradients="screening"),
     Task(name="edges, EAP-IG, 5 steps", gradients="edges"),
     Task(name="edges, EAP-IG, 5 steps, no shared prefix", gradients="edges", start="whole", repeats=1),
