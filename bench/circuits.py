@@ -201,7 +201,7 @@ class Bench:
         n_timed = {"full": None, "normal": task.layers, "quick": QUICK_LAYERS}[mode]
         taken = sets if n_timed is None else _of_layers(sets, spread(self.audited.adapter.n_layers, n_timed))
         scale = len(sets) / len(taken) if taken else 1.0
-        plain, loaded = self.plain_margins, psutil.Process().memory_info().rss
+        plain, loaded = self.plain_margins, self._resident_bytes()
         runs, units = list[Seconds](), list[list[Seconds]]()
         for _ in range({"full": REPEATS, "normal": task.repeats, "quick": 1}[mode]):
             recording, batch = _timed(lambda: self._record(task.start, plain))
@@ -252,13 +252,19 @@ class Bench:
     def plain_margins(self) -> torch.Tensor:
         """Of the pairs, from forwards that share nothing with what is measured: a run has them from its scoring.
 
-        One prompt at a time, which takes little memory; after it all weights are in memory.
+        One prompt at a time, which takes little memory.
         """
         answer, foil = self._word(ANSWER)[0], self._word(FOIL)[0]
         last = [
             self.audited.model(torch.tensor([p.base]), use_cache=False, logits_to_keep=1).logits for p in self.pairs
         ]
         return torch.stack([logits[0, -1, answer] - logits[0, -1, foil] for logits in last])
+
+    def _resident_bytes(self) -> int:
+        """What this process holds with all weights in memory: a forked one holds none before it has read them."""
+        for weights in self.audited.model.parameters():
+            weights.sum()
+        return int(psutil.Process().memory_info().rss)
 
     def _record(self, start: Start, plain: torch.Tensor) -> Batch:
         batch = Batch.of(self.replay, self.pairs, start=start)
@@ -277,7 +283,7 @@ class Bench:
 
     def peaks(self, point: Point) -> dict[str, Any]:
         """Peak memory of one analysis of made-up pairs, batched as a run batches them."""
-        loaded = psutil.Process().memory_info().rss
+        loaded = self._resident_bytes()
         pairs = self._made_up(point.pairs, point.tokens)
         sets = self._made_up_sets(point.sets)
         for some in batches(pairs, start=point.start):
