@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MODEL ?= gemma-3-270m
-# quick: each suite's core in eight languages, under a quarter of an hour; full: every item in every language, about an hour.
+# quick: each suite's core in eight languages, under a quarter of an hour; full: every item in every language, over an hour.
 PROFILE ?= quick
 ITEMS_quick := core
 ITEMS_full := all

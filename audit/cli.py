@@ -31,7 +31,7 @@ Examples:
 
   plural-audit run                                     the short audit of gemma-3-270m: core items, eight languages
 
-  plural-audit run --items all                         every item in every language there is: about an hour
+  plural-audit run --items all                         every item in every language there is: over an hour
 
   plural-audit run --languages en,sw --limit 2         a quick look: two items per topic
 

@@ -17,8 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from audit.models.adapter import Adapter, tolerance_of
-
-Ids = tuple[int, ...]
+from audit.models.spelling import Ids
 
 # Tokens of a pack. Fewer waste weights that are read and not used much, more waste attention to what is masked.
 PACK_TOKENS = 512
