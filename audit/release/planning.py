@@ -418,9 +418,9 @@ def in_words(made: Plan, expected: ExpectedTime | None) -> list[str]:
         if short:
             lines.append(f"  {_more(one)}")
     if expected is not None:
-        audit_ = {"core": "short built-in audit (core items)", "all": "whole built-in audit (all items)"}
+        called = {"core": "short built-in audit (core items)", "all": "whole built-in audit (all items)"}
         lines.append(
-            f"Expected time here for the {audit_[expected.asked]} of {expected.model}: about "
+            f"Expected time here for the {called[expected.asked]} of {expected.model}: about "
             f"{_duration(expected.total)}, {_duration(expected.scoring)} of it scoring {expected.items} items "
             f"({expected.items_per_second:.1f} a second on a sample; {expected.assumed}). An estimate."
         )
