@@ -12,6 +12,7 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -54,7 +55,7 @@ DRAWING = ("reportlab", "altair", "vl-convert-python", "svglib", "uharfbuzz", "f
 SCORING = 3
 LOOKING = 5
 SELF_TEST = 1
-FEATURES = 1
+FEATURES = 2
 UNREAD = "the model does not read the language; --circuits exact looks all the same"
 NO_SAE = "no SAE"  # where others have a digest
 
@@ -177,11 +178,12 @@ def _observe(
 ) -> Evidence:
     """Every shard from the cache or from the model; the model is loaded only if something is missing."""
     from audit import observe
+    from audit.sharing import Job, share
 
     shards = observe.plan_shards(
         suites, model=manifest.model, versions={**_observing(manifest), "scoring": str(SCORING)}
     )
-    kept = {shard.key: cache.read(shard.key) for shard in shards}
+    kept: dict[str, Mapping[str, Any] | None] = {shard.key: cache.read(shard.key) for shard in shards}
     without_policy = {name: value for name, value in manifest.settings.items() if name != "policy"}
     asked = run_id_of(replace(manifest, settings=without_policy))
     noise_key = hashlib.sha256(b"noise floor of " + asked.encode()).hexdigest()
@@ -195,11 +197,13 @@ def _observe(
             noise = {"floor": as_dict(floor) if floor is not None else None}
             cache.write(noise_key, noise)
         reporter.stage("scoring", total=sum(len(shard.items) for shard in todo), unit="items")
-        for shard in todo:
-            scored = as_dict(observe.score_shard(audited, shard))
-            cache.write(shard.key, scored)
-            kept[shard.key] = scored
-            reporter.advance(len(shard.items))
+
+        def scored(shard: observe.Shard) -> Mapping[str, Any]:
+            return cache.kept(shard.key, lambda: as_dict(observe.score_shard(audited, shard)))
+
+        jobs = [Job(do=partial(scored, shard), size=len(shard.items)) for shard in todo]
+        share(jobs, cache=cache, load=model, done=reporter.advance)
+        kept |= {shard.key: scored(shard) for shard in todo}
     floor_of = NoiseFloor(**noise["floor"]) if noise["floor"] is not None else None
     return _merge(replace(manifest, noise_floor=floor_of), suites, shards, kept)
 

@@ -20,7 +20,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,13 @@ def whole_or_absent(path: Path) -> Iterator[Path]:
 # --- cache of shards -------------------------------------------------------------------------
 
 
+_only_look: ContextVar[bool] = ContextVar("only look", default=False)
+
+
+class _NotHeldError(Exception):
+    """Ends a call that may only look; never leaves this module."""
+
+
 @dataclass(frozen=True)
 class ShardCache:
     """Content-keyed JSON files. A damaged file counts as absent: it is computed again."""
@@ -179,6 +187,28 @@ class ShardCache:
             return None
         whole = kept.get("sha256") == hashlib.sha256(canonical(content)).hexdigest()
         return content if whole and isinstance(content, dict) else None
+
+    def kept(self, key: str, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """The content kept under `key`; made and kept if there is none."""
+        content = self.read(key)
+        if content is None:
+            if _only_look.get():
+                raise _NotHeldError
+            made = make()
+            self.write(key, made)
+            return made
+        return content
+
+    def holds(self, call: Callable[[], object]) -> bool:
+        """Whether a call finds everything that it asks of `kept`; nothing is made."""
+        token = _only_look.set(True)
+        try:
+            call()
+        except _NotHeldError:
+            return False
+        finally:
+            _only_look.reset(token)
+        return True
 
     def write(self, key: str, content: Mapping[str, Any]) -> None:
         """Keep `content` under `key`, atomically."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tiny import tiny_model_folder
 
-from audit import cli, models, observe, pipeline
+from audit import cli, models, observe, pipeline, sharing
 from audit.circuits import Looker, looking
 from audit.errors import ModelError, RunError, UnsupportedModelError, UsageError
 from audit.pipeline import Request
@@ -372,6 +372,14 @@ def test_stopped_while_looking_inside_and_run_again_the_bytes_are_the_same(
     kept = len(list(cache.rglob("shards/*/*.json")))
     assert kept == len(list(looked.path.parent.parent.rglob("shards/*/*.json")))
     assert len(looks) == kept - 3 - (nth - 1)  # a shard for each language and the noise floor are no looks
+    for name in ("evidence.json", *EVIDENCE_FILES):
+        assert (folder.path / name).read_bytes() == (looked.path / name).read_bytes(), name
+
+
+def test_asked_by_two_processes_the_bytes_are_the_same(model, small, cache, tmp_path, looked, looks, monkeypatch):
+    monkeypatch.setattr(sharing, "processes_for", lambda _audited: 2)
+    folder = pipeline.gather(Request(model=model, suites=(small,)), runs=tmp_path / "runs")
+    assert looks == []  # by this one
     for name in ("evidence.json", *EVIDENCE_FILES):
         assert (folder.path / name).read_bytes() == (looked.path / name).read_bytes(), name
 

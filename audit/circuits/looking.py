@@ -28,6 +28,7 @@ from audit.models import AuditedModel
 from audit.models.spelling import Refused
 from audit.records import EDGE_COLUMNS, READING_COLUMNS, Item, ModelRecord
 from audit.runs import ShardCache, content_key
+from audit.sharing import Job, share
 
 Floats = NDArray[np.float64]
 Nodes = NDArray[np.bool_]  # (layers, heads + 1), the MLP in the last column
@@ -140,26 +141,26 @@ class Looker:
         refused = tuple((a, b) for a, b in kept["refused"])
         return Screened(items=tuple(kept["items"]), effects=np.full(shape, np.nan), refused=refused)
 
-    def kept(self, asked: Mapping[str, Any], make: Callable[[AuditedModel], dict[str, Any]]) -> dict[str, Any]:
+    def kept(self, asked: Mapping[str, Any], make: Callable[[AuditedModel], dict[str, Any]]) -> Mapping[str, Any]:
         """Something else that the model decides, from the cache or made now."""
         return self._kept([], dict(asked), lambda: make(self._load_once()))
+
+    def share(self, jobs: Sequence[Job], *, done: Callable[[int], None]) -> None:
+        """Do what several calls of this looker need, in as many processes as there are; see `audit.sharing`."""
+        share(jobs, cache=self._cache, load=self._load_once, done=done)
 
     # --- asking the model ---------------------------------------------------------------------
 
     def _kept(
         self, portions: Sequence[Portion], asked: Mapping[str, Any], make: Callable[[], dict[str, Any]]
-    ) -> dict[str, Any]:
+    ) -> Mapping[str, Any]:
         items = [
             [item.id, item.topic, item.template, [asdict(ask) for ask in item.asks]]
             for portion in portions
             for item in portion.items
         ]
         key = content_key(self._model, versions=self._versions, content={**asked, "items": items})
-        kept = self._cache.read(key)
-        if kept is None:
-            kept = make()
-            self._cache.write(key, kept)
-        return kept
+        return self._cache.kept(key, make)
 
     @property
     def replay(self) -> Replay:
@@ -182,10 +183,14 @@ class Looker:
             expected = torch.tensor([plain[pair.item] for pair in batch.pairs], device=self.replay.device)
             check(batch, expected[:, 0])
             check(batch.turned(), expected[:, 1])
-        held = sum(_size(batch) for many in self._recorded.values() for batch in many)
-        if held + sum(map(_size, made)) <= RECORDED_BYTES:
+        if self._held() + sum(map(_size, made)) > RECORDED_BYTES:  # languages are looked at one after another
+            self._recorded = {one: many for one, many in self._recorded.items() if one.language == portion.language}
+        if self._held() + sum(map(_size, made)) <= RECORDED_BYTES:
             self._recorded[portion] = made
         return made
+
+    def _held(self) -> int:
+        return sum(_size(batch) for many in self._recorded.values() for batch in many)
 
     def _pairs(self, portion: Portion) -> tuple[list[Pair], list[tuple[str, str]]]:
         audited = self._audited or self._load_once()

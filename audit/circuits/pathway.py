@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -27,6 +28,7 @@ from audit.models import AuditedModel
 from audit.models.spelling import Ids, Refused, spell
 from audit.progress import Reporter
 from audit.records import CAPACITY_COLUMNS, EXCLUSION_COLUMNS, Ask, Item, Suite
+from audit.sharing import Job
 
 Floats = NDArray[np.float64]
 
@@ -69,21 +71,34 @@ def pathway(suite: Suite, *, looker: Callable[[], Looker], reporter: Reporter) -
 class _Study:
     def __init__(self, suite: Suite, make: Callable[[], Looker], reporter: Reporter) -> None:
         self.suite, self.make, self.reporter = suite, make, reporter
+        self.looker = make()
         self.refused: set[tuple[str, str, str]] = set()
         self.rows: list[tuple[Any, ...]] = []
 
     def run(self) -> tuple[list[tuple[Any, ...]], set[tuple[str, str, str]]]:
         wanted = [item for item in self.suite.items if not item.control and not item.quarantine and item.culture]
         self.reporter.stage(f"features: pathways of {self.suite.record.name}", total=len(wanted), unit="items")
-        for language in self.suite.languages:
-            items = sorted((item for item in wanted if item.language == language), key=lambda item: item.id)
+        by_language = {
+            language: sorted((item for item in wanted if item.language == language), key=lambda item: item.id)
+            for language in self.suite.languages
+        }
+        jobs = [
+            Job(do=partial(self._looked_at, language, items), size=len(items))
+            for language, items in by_language.items()
+        ]
+        with suppress(UnsupportedModelError):
+            self.looker.share(jobs, done=self.reporter.advance)
+        for language, items in by_language.items():
             self.looker = self.make()
             try:
                 self._language(language, items)
             except UnsupportedModelError as cannot:
                 self.refused |= {(language, item.id, str(cannot)) for item in items}
-            self.reporter.advance(len(items))
         return self.rows, self.refused
+
+    def _looked_at(self, language: str, items: Sequence[Item]) -> None:
+        """Everything of a language, for what it leaves in the cache alone."""
+        _Study(self.suite, self.make, self.reporter)._language(language, items)
 
     def _language(self, language: str, items: Sequence[Item]) -> None:
         facets = sorted({item.topic for item in items})

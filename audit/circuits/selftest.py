@@ -278,18 +278,13 @@ class _SelfTest:
                 self.reporter.advance(len(some))
         return np.stack([found[case.pair] for case in self.cases])
 
-    def _kept(self, asked: Mapping[str, Any], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _kept(self, asked: Mapping[str, Any], make: Callable[[], dict[str, Any]]) -> Mapping[str, Any]:
         cases = [
             [c.language, c.topic, c.template, c.control, c.pair.base, c.pair.counterpart, c.pair.answers]
             for c in self.known.cases
         ]
         record = self.known.audited.record
-        key = content_key(record, versions=self.versions, content={**asked, "cases": cases})
-        kept = self.cache.read(key)
-        if kept is None:
-            kept = make()
-            self.cache.write(key, kept)
-        return kept
+        return self.cache.kept(content_key(record, versions=self.versions, content={**asked, "cases": cases}), make)
 
     # --- what is found ------------------------------------------------------------------------
 

@@ -13,10 +13,10 @@ Folds, circuits and random draws follow from the content of the suite alone.
 
 from __future__ import annotations
 
-import functools
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial, reduce
 from itertools import groupby
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from audit.circuits.looking import Look, Looker, Portion
+from audit.circuits.looking import Look, Looker, Portion, Screened
 from audit.circuits.selection import (
     N_FOLDS,
     SIZES,
@@ -53,8 +53,10 @@ from audit.records import (
     Item,
     Suite,
 )
+from audit.sharing import Job
 
 Floats = NDArray[np.float64]
+_Asked = tuple[str, int, int, Look]  # circuit, size, draw, what is patched
 # How nodes are patched one by one: only those that the screening names and a random sample, or all of them.
 Depth = Literal["screened", "exact"]
 
@@ -201,6 +203,7 @@ class _Study:
 
     def run(self) -> Study:
         self._stage("estimating every node", controls=False)
+        self._share((portion, partial(self._looked, portion)) for portion in self.portions)
         found = {language: items for language in self.languages if (items := self._screen(language)) is not None}
         self.languages = tuple(found)
         self.readable = tuple(language for language in self.readable if language in found)
@@ -210,8 +213,7 @@ class _Study:
         drawn = self._drawn()
         candidate = {one: self._candidates(found, one) for one in self._chosen_for()}
         self._stage("patching nodes", controls=False)
-        for language, items in found.items():
-            self._patch_nodes(language, items, candidate, drawn)
+        self._patch_nodes(found, candidate, drawn)
         rankings = {
             (circuit, fold): self._ranking(found, circuit, fold, candidate, drawn)
             for circuit, fold in self._chosen_for()
@@ -220,11 +222,7 @@ class _Study:
         self._stage("choosing circuits", controls=False)
         circuits = self._choose(found, rankings)
         self._stage("judging circuits")
-        for items in found.values():
-            for portion in items.portions:
-                self._judge(items, portion, circuits)
-                self.reporter.advance(len(portion.items))
-        self._stage("edges and readings", total=2 * len(found) + 1, unit="tables")
+        self._judge(found, circuits)
         self._describe(found, circuits)
         return self._tables(found, drawn_of=dict.fromkeys(found, drawn), circuits=circuits)
 
@@ -234,14 +232,24 @@ class _Study:
 
     # --- every node ---------------------------------------------------------------------------
 
+    def _share(self, calls: Iterable[tuple[Portion, Callable[[], object]]], *, controls: bool = False) -> None:
+        """Do what calls for portions need; with `controls`, the stage counts those too."""
+        jobs = [
+            Job(do=call, group=portion.language, size=len(portion.items) if controls or not portion.control else 0)
+            for portion, call in calls
+        ]
+        self.looker.share(jobs, done=self.reporter.advance)
+
+    def _looked(self, portion: Portion) -> Screened:
+        # Controls have no say in the choice: nobody would read their estimates.
+        return self.looker.aligned(portion) if portion.control else self.looker.screened(portion)
+
     def _screen(self, language: str) -> _Items | None:
         portions = [portion for portion in self.portions if portion.language == language]
         looks = {}
         for portion in portions:
-            # Controls have no say in the choice: nobody would read their estimates.
-            looks[portion] = self.looker.aligned(portion) if portion.control else self.looker.screened(portion)
+            looks[portion] = self._looked(portion)
             self.refused += [(language, item, reason) for item, reason in looks[portion].refused]
-            self.reporter.advance(0 if portion.control else len(portion.items))
         looks = {portion: look for portion, look in looks.items() if look.items}
         if not looks:
             return None
@@ -302,19 +310,20 @@ class _Study:
         return nodes
 
     def _patch_nodes(
-        self, language: str, items: _Items, candidate: Mapping[tuple[str, int], Nodes], drawn: Nodes
+        self, found: Mapping[str, _Items], candidate: Mapping[tuple[str, int], Nodes], drawn: Nodes
     ) -> None:
-        mine = [nodes for (circuit, _), nodes in candidate.items() if circuit in (language, POOLED)]
-        wanted = functools.reduce(np.logical_or, mine, drawn)
-        places = [(int(layer), int(column)) for layer, column in np.argwhere(wanted)]
-        looks = [Look(self._single(place)) for place in places]
-        for portion in items.portions:
-            if portion.control:
-                continue
+        wanted: list[tuple[_Items, Portion, list[tuple[int, int]], list[Look]]] = []
+        for language, items in found.items():
+            mine = [nodes for (circuit, _), nodes in candidate.items() if circuit in (language, POOLED)]
+            nodes = reduce(np.logical_or, mine, drawn)
+            places = [(int(layer), int(column)) for layer, column in np.argwhere(nodes)]
+            looks = [Look(self._single(place)) for place in places]
+            wanted += [(items, portion, places, looks) for portion in items.portions if not portion.control]
+        self._share((portion, partial(self.looker.effects, portion, looks)) for _, portion, _, looks in wanted)
+        for items, portion, places, looks in wanted:
             effects = self.looker.effects(portion, looks)
             for number, (layer, column) in enumerate(places):
                 items.exact[items.place[portion], layer, column] = effects[number]
-            self.reporter.advance(len(portion.items))
 
     def _single(self, place: tuple[int, int]) -> Nodes:
         nodes = np.zeros(self.shape, dtype=bool)
@@ -342,20 +351,23 @@ class _Study:
         """How much of each ranking is kept, by what it carries on the choosing items."""
         lost: dict[tuple[str, int], dict[int, float]] = {one: {} for one in rankings}
         total = dict.fromkeys(rankings, 0.0)
+        wanted: list[tuple[_Items, Portion, list[tuple[tuple[str, int], int]], list[Look]]] = []
         for language, items in found.items():
             mine = [one for one in rankings if one[1] != WHOLE and language in self._choosers(one[0])]
             for portion in (portion for portion in items.portions if not portion.control):
-                ranked = [one for one in mine if one[1] != portion.fold]
-                asked = [(one, size) for one in ranked for size in _sizes(rankings[one])]
+                asked = [(one, size) for one in mine if one[1] != portion.fold for size in _sizes(rankings[one])]
                 looks = [Look(as_nodes(rankings[one], size=size, shape=self.shape)) for one, size in asked]
-                own = items.total[items.place[portion]]
-                # Languages weigh alike in what is chosen over all.
-                weights = {one: 1 / int(items.choosing(one[1]).sum()) for one in ranked}
-                for (one, size), effects in zip(asked, self.looker.effects(portion, looks), strict=True):
-                    lost[one][size] = lost[one].get(size, 0.0) + weights[one] * float(turned(effects, own).sum())
-                for one in ranked:
-                    total[one] += weights[one] * float(np.abs(own).sum())
-                self.reporter.advance(len(portion.items))
+                wanted.append((items, portion, asked, looks))
+        self._share((portion, partial(self.looker.effects, portion, looks)) for _, portion, _, looks in wanted)
+        for items, portion, asked, looks in wanted:
+            own = items.total[items.place[portion]]
+            ranked = list(dict.fromkeys(one for one, _ in asked))
+            # Languages weigh alike in what is chosen over all.
+            weights = {one: 1 / int(items.choosing(one[1]).sum()) for one in ranked}
+            for (one, size), effects in zip(asked, self.looker.effects(portion, looks), strict=True):
+                lost[one][size] = lost[one].get(size, 0.0) + weights[one] * float(turned(effects, own).sum())
+            for one in ranked:
+                total[one] += weights[one] * float(np.abs(own).sum())
         kept = {one: kept_size(lost[one], total[one]) for one in rankings if lost[one]}
         for circuit, fold in rankings:
             if fold == WHOLE:  # shown, never judged: as many nodes as the larger of those that are
@@ -367,10 +379,32 @@ class _Study:
             for one, size in kept.items()
         }
 
-    def _judge(self, items: _Items, portion: Portion, circuits: Mapping[tuple[str, int], _Circuit]) -> None:
+    def _judge(self, found: Mapping[str, _Items], circuits: Mapping[tuple[str, int], _Circuit]) -> None:
+        """The patches of all held-out items."""
+        wanted = [
+            (items, portion, self._asked(portion, circuits)) for items in found.values() for portion in items.portions
+        ]
+        self._share(
+            ((portion, partial(self._judged, items, portion, asked)) for items, portion, asked in wanted),
+            controls=True,
+        )
+        for items, portion, asked in wanted:
+            for (circuit, size, draw, look), values in zip(asked, self._judged(items, portion, asked), strict=True):
+                of = (circuit, portion.fold, look.part, look.ablation, size, draw)
+                names = items.names[items.place[portion]]
+                self.rows.patches += [
+                    (self.suite, portion.language, item, *of, float(value))
+                    for item, value in zip(names, values, strict=True)
+                ]
+
+    def _judged(self, items: _Items, portion: Portion, asked: Sequence[_Asked]) -> Floats:
+        language = items.portions if any(look.ablation == "mean" for *_, look in asked) else ()
+        return self.looker.effects(portion, [look for *_, look in asked], language=language)
+
+    def _asked(self, portion: Portion, circuits: Mapping[tuple[str, int], _Circuit]) -> list[_Asked]:
         """All that is asked of the held-out items of a portion."""
         own = circuits.get((portion.language, portion.fold))
-        asked: list[tuple[str, int, int, Look]] = []  # circuit, size, draw, look
+        asked: list[_Asked] = []
         if own is not None and portion.control:
             asked.append((portion.language, own.size, 0, Look(own.nodes(self.shape))))
         elif not portion.control:
@@ -380,17 +414,9 @@ class _Study:
                     asked.append((circuit, other.size, 0, Look(other.nodes(self.shape))))
             if own is not None:
                 asked += self._own_looks(portion, own)
-        language = items.portions if any(look.ablation == "mean" for *_, look in asked) else ()
-        effects = self.looker.effects(portion, [look for *_, look in asked], language=language)
-        for (circuit, size, draw, look), values in zip(asked, effects, strict=True):
-            of = (circuit, portion.fold, look.part, look.ablation, size, draw)
-            names = items.names[items.place[portion]]
-            self.rows.patches += [
-                (self.suite, portion.language, item, *of, float(value))
-                for item, value in zip(names, values, strict=True)
-            ]
+        return asked
 
-    def _own_looks(self, portion: Portion, own: _Circuit) -> Iterator[tuple[str, int, int, Look]]:
+    def _own_looks(self, portion: Portion, own: _Circuit) -> Iterator[_Asked]:
         language, kept = portion.language, own.nodes(self.shape)
         for size in own.sizes:
             for part in ("necessity", "sufficiency"):
@@ -404,21 +430,26 @@ class _Study:
     # --- descriptions -------------------------------------------------------------------------
 
     def _describe(self, found: Mapping[str, _Items], circuits: Mapping[tuple[str, int], _Circuit]) -> None:
+        edges: dict[str, Callable[[], pd.DataFrame]] = {}
+        for circuit in (*found, POOLED):
+            whole = circuits.get((circuit, WHOLE))
+            if whole is not None:
+                nodes = [(one.layer, one.head) for one in whole.ranked[: whole.size]]
+                edges[circuit] = partial(self.looker.edges, self._sample(found, circuit), nodes, most=MOST_EDGES)
+        readings = {
+            language: partial(self.looker.readings, [portion for portion in items.portions if not portion.control])
+            for language, items in found.items()
+        }
+        self._stage("edges and readings", total=len(edges) + len(readings), unit="tables")
         try:
-            for circuit in (*found, POOLED):
-                whole = circuits.get((circuit, WHOLE))
-                if whole is not None:
-                    portions = self._sample(found, circuit)
-                    nodes = [(one.layer, one.head) for one in whole.ranked[: whole.size]]
-                    table = self.looker.edges(portions, nodes, most=MOST_EDGES)
-                    self.rows.edges.append(table.assign(suite=self.suite, language=circuit))
-                self.reporter.advance(1)
+            self.looker.share([Job(do=call) for call in edges.values()], done=self.reporter.advance)
+            self.rows.edges += [call().assign(suite=self.suite, language=circuit) for circuit, call in edges.items()]
         except UnsupportedModelError as cannot:  # circuits do not rest on edges
             self.reporter.say(f"no edges: {cannot}")
-        for language, items in found.items():
-            table = self.looker.readings([portion for portion in items.portions if not portion.control])
-            self.rows.readings.append(table.assign(suite=self.suite, language=language))
-            self.reporter.advance(1)
+        self.looker.share([Job(do=call) for call in readings.values()], done=self.reporter.advance)
+        self.rows.readings += [
+            call().assign(suite=self.suite, language=language) for language, call in readings.items()
+        ]
 
     def _sample(self, found: Mapping[str, _Items], circuit: str) -> tuple[Portion, ...]:
         """Items on which a circuit's edges are measured: the same number of each axis as far as they go."""

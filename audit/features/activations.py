@@ -1,10 +1,10 @@
 """The residual stream after one layer, of texts without padding, and the same stream edited.
 
-Texts of like length run together, filled up on the right: the model is causal (checked when it is loaded), so nothing
-that is read sees what comes after it. What the tokenizer puts before every
-text (BOS) is left out everywhere: its activations are hundreds of times larger than any other's and say nothing of the
-text. Where a tokenizer puts nothing there, the first token takes that part (Xiao et al. 2024, arXiv 2309.17453) and is
-left out instead.
+Where more than the last token of a text is read or edited, texts of like length run together, filled up on the right:
+the model is causal (checked when it is loaded), so nothing that is read sees what comes after it. What the tokenizer
+puts before every text (BOS) is left out everywhere: its activations are hundreds of times larger than any other's and
+say nothing of the text. Where a tokenizer puts nothing there, the first token takes that part (Xiao et al. 2024, arXiv
+2309.17453) and is left out instead.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 
 from audit.models import AuditedModel
 from audit.models.likelihood import token_logps
+from audit.models.packing import PACK_TOKENS, packs, run
 from audit.models.spelling import Ids
 
 # Tokens in one forward, and how much longer than its shortest text the longest of a batch may be.
@@ -37,11 +39,14 @@ def first_token(audited: AuditedModel) -> int:
 
 
 def last_states(audited: AuditedModel, layer: int, texts: Sequence[Ids]) -> Float[Tensor, "n d"]:
-    """Residual stream after `layer` at the last token of each text, float32; layers above are not run."""
+    """Residual stream after `layer` at the last token of each text, float32; layers above are not run.
+
+    What texts begin with alike is run once (audit.models.packing).
+    """
     states: dict[Ids, Tensor] = {}
-    for batch in like_length_batches(texts):
-        seen = _after(audited, layer, batch)
-        states |= {ids: row[len(ids) - 1].float().cpu() for ids, row in zip(batch, seen, strict=True)}
+    for pack in packs(texts, most=PACK_TOKENS, deepest=audited.deepest_branch):
+        seen = _after(audited, layer, partial(run, audited.adapter, pack))[0]
+        states |= {ids: seen[path[-1]].float().cpu() for ids, path in pack.paths}
     width = audited.adapter.unembedding.weight.shape[1]
     return torch.stack([states[ids] for ids in texts]) if texts else torch.empty(0, width)
 
@@ -51,7 +56,7 @@ def all_states(audited: AuditedModel, layer: int, texts: Sequence[Ids]) -> list[
     states: dict[Ids, Tensor] = {}
     first = first_token(audited)
     for batch in like_length_batches(texts):
-        seen = _after(audited, layer, batch)
+        seen = _after(audited, layer, partial(audited.adapter.hidden, filled(batch, device=audited.model.device)))
         states |= {ids: row[first : len(ids)].float().cpu() for ids, row in zip(batch, seen, strict=True)}
     return [states[ids] for ids in texts]
 
@@ -132,7 +137,8 @@ def _batches(rows: Sequence[Any], *, size: Callable[[Any], int]) -> Iterator[lis
         yield batch
 
 
-def _after(audited: AuditedModel, layer: int, batch: Sequence[Ids]) -> Float[Tensor, "n tokens d"]:
+def _after(audited: AuditedModel, layer: int, run_model: Callable[[], object]) -> Float[Tensor, "n tokens d"]:
+    """What a layer gives while the model runs; it is not run further."""
     kept: list[Tensor] = []
 
     def stop(states: Tensor) -> Tensor:
@@ -140,7 +146,7 @@ def _after(audited: AuditedModel, layer: int, batch: Sequence[Ids]) -> Float[Ten
         raise _ReadEnoughError
 
     with torch.inference_mode(), at_layer(audited.adapter.layers[layer], stop), suppress(_ReadEnoughError):
-        audited.adapter.hidden(filled(batch, device=audited.model.device))
+        run_model()
     return kept[0]
 
 

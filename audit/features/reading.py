@@ -25,6 +25,7 @@ from audit.models.adapter import find_adapter
 from audit.models.spelling import Ids, Refused, spell
 from audit.records import Ask, ModelRecord
 from audit.runs import ShardCache, content_key
+from audit.sharing import Job, share
 
 if TYPE_CHECKING:
     from audit.features.saes import Dictionary
@@ -126,20 +127,28 @@ class Reader:
         kept = self._kept(content, lambda: {"pieces": self._marked(texts, dictionary)})
         return [[(str(piece), value) for piece, value in one] for one in kept["pieces"]]
 
-    def kept(self, content: Mapping[str, Any], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def kept(self, content: Mapping[str, Any], make: Callable[[], dict[str, Any]]) -> Mapping[str, Any]:
         """Something else that this model decides, from the cache or made now."""
         return self._kept(dict(content), make)
 
+    def share(self, jobs: Sequence[Job], *, done: Callable[[int], None], random: bool = False) -> None:
+        """Do what several calls of this reader need, in as many processes as there are; see `audit.sharing`.
+
+        With `random`, the model of random weights is made before, once for all processes.
+        """
+
+        def load() -> AuditedModel:
+            if random:
+                self._fresh()
+            return self.audited
+
+        share(jobs, cache=self._cache, load=load, done=done)
+
     # --- asking the model ---------------------------------------------------------------------
 
-    def _kept(self, content: dict[str, Any], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _kept(self, content: dict[str, Any], make: Callable[[], dict[str, Any]]) -> Mapping[str, Any]:
         asked = {**content, "layer": self.layer}
-        key = content_key(self._record, versions=self._versions, content=asked)
-        kept = self._cache.read(key)
-        if kept is None:
-            kept = make()
-            self._cache.write(key, kept)
-        return kept
+        return self._cache.kept(content_key(self._record, versions=self._versions, content=asked), make)
 
     def _states(self, texts: Sequence[str], audited: AuditedModel) -> dict[str, Any]:
         found, refused = self._encoded(texts)

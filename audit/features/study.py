@@ -18,6 +18,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ from audit.features.spaces import N_SIMILAR, PRACTICE, Space, Texts, practice_te
 from audit.features.steering import N_RANDOM, UNIT, random_directions, unit_direction
 from audit.progress import Reporter
 from audit.records import SAE_COLUMNS, Item, Kind, Suite
+from audit.sharing import Job
 
 if TYPE_CHECKING:
     from audit.features.saes import Dictionary
@@ -139,12 +141,13 @@ class _Study:
         unique = sorted(set(texts))
         values: dict[str, Floats] = {}
         refused: dict[str, str] = {}
-        for begin in range(0, len(unique), TEXTS_PER_PORTION):
-            some = unique[begin : begin + TEXTS_PER_PORTION]
+        portions = [unique[begin : begin + TEXTS_PER_PORTION] for begin in range(0, len(unique), TEXTS_PER_PORTION)]
+        jobs = [Job(do=partial(self.reader.states, some, random=random), size=len(some)) for some in portions]
+        self.reader.share(jobs, done=self.reporter.advance, random=random)
+        for some in portions:
             read = self.reader.states(some, random=random)
             values |= dict(zip(some, read.values.astype(float), strict=True))
             refused |= {some[row]: reason for row, reason in read.refused.items()}
-            self.reporter.advance(len(some))
         return np.stack([values[text] for text in texts]) if texts else np.empty((0, 0)), refused
 
     def _culture(self, suite: Suite) -> Texts:
@@ -485,14 +488,19 @@ class _Study:
         acts = list(causal_acts(space, by_fold))
         name = space.texts.suite.record.name
         self.reporter.stage(f"features: setting latents on {name}", total=len(acts), unit="items")
-        for begin in range(0, len(acts), ACTS_PER_PORTION):
-            some = acts[begin : begin + ACTS_PER_PORTION]
-            logps = iter(self.reader.edited([edit for act in some for edit in act.edits], dictionary))
+        portions = [acts[begin : begin + ACTS_PER_PORTION] for begin in range(0, len(acts), ACTS_PER_PORTION)]
+        edits = [[edit for act in some for edit in act.edits] for some in portions]
+        jobs = [
+            Job(do=partial(self.reader.edited, many, dictionary), size=len(some))
+            for some, many in zip(portions, edits, strict=True)
+        ]
+        self.reader.share(jobs, done=self.reporter.advance)
+        for some, many in zip(portions, edits, strict=True):
+            logps = iter(self.reader.edited(many, dictionary))
             for act in some:
                 for kind, effect in act.effects([next(logps) for _ in act.edits]).items():
                     item = act.item
                     self.out.add("causal", name, item.language, item.id, act.target, kind, effect, act.n_latents)
-            self.reporter.advance(len(some))
 
     # --- dilemmas -----------------------------------------------------------------------------
 
@@ -505,19 +513,22 @@ class _Study:
         self.reporter.stage(f"features: steering {suite.record.name}", total=len(asks), unit="prompts")
         margins: dict[tuple[str, str], list[Floats]] = {}
         states, kept = [], []
-        for _, group in groupby(asks, key=lambda one: one[0].language):
-            many = list(group)
-            for begin in range(0, len(many), PROMPTS_PER_PORTION):
-                some = many[begin : begin + PROMPTS_PER_PORTION]
-                read = self.reader.pushed([ask for _, ask in some])
-                for row, (item, ask) in enumerate(some):
-                    if row in read.refused:
-                        self._refuse(suite, item, read.refused[row])
-                    else:
-                        margins.setdefault((item.language, item.id), []).append(read.gradients[row].astype(float))
-                        states.append(read.states[row].astype(float))
-                        kept.append((item, ask))
-                self.reporter.advance(len(some))
+        portions = [
+            many[begin : begin + PROMPTS_PER_PORTION]
+            for many in (list(group) for _, group in groupby(asks, key=lambda one: one[0].language))
+            for begin in range(0, len(many), PROMPTS_PER_PORTION)
+        ]
+        jobs = [Job(do=partial(self.reader.pushed, [ask for _, ask in some]), size=len(some)) for some in portions]
+        self.reader.share(jobs, done=self.reporter.advance)
+        for some in portions:
+            read = self.reader.pushed([ask for _, ask in some])
+            for row, (item, ask) in enumerate(some):
+                if row in read.refused:
+                    self._refuse(suite, item, read.refused[row])
+                else:
+                    margins.setdefault((item.language, item.id), []).append(read.gradients[row].astype(float))
+                    states.append(read.states[row].astype(float))
+                    kept.append((item, ask))
         self._steering_rows(suite, mine, margins, values)
         space = spaces.get(values.suite.record.name)
         if self.dictionary is None or space is None or not kept:

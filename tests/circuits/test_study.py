@@ -114,6 +114,11 @@ class Known:
     def _known(self, portion: Portion) -> list[Item]:
         return [one for one in portion.items if (one.language, one.id) not in self.refused]
 
+    def share(self, jobs, *, done) -> None:
+        """Everything is known already; done once all the same, as by a process that keeps it."""
+        for job in jobs:
+            done(job.size)
+
     def screened(self, portion: Portion) -> Screened:
         kept = self._known(portion)
         effects = np.array([self.effects_(one) + np.sign(self.effects_(one).sum()) * BIAS for one in kept])

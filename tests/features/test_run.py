@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tiny import tiny_model_folder
 
-from audit import models, observe, pipeline
+from audit import models, observe, pipeline, sharing
 from audit.errors import AuditError, DictionaryError
 from audit.pipeline import Request
 from audit.runs import EVIDENCE_FILES
@@ -81,6 +81,22 @@ def test_killed_at_a_reading_and_run_again_the_bytes_are_the_same(nth, model, sa
     assert dead.returncode == -9, dead.stderr.decode()
     folder = pipeline.gather(Request(model=model, sae=sae, **ASKED), runs=tmp_path / "runs")
     assert folder.path.name == whole.path.name
+    for name in EVIDENCE_FILES:
+        assert (folder.path / name).read_bytes() == (whole.path / name).read_bytes(), name
+
+
+def test_read_by_two_processes_the_bytes_are_the_same(model, sae, whole, tmp_path, monkeypatch):
+    monkeypatch.setenv("PLURAL_AUDIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(sharing, "processes_for", lambda _audited: 2)
+    fork, forked = sharing._fork, []
+
+    def noted(jobs, n, done):
+        forked.append(len(jobs))
+        fork(jobs, n, done)
+
+    monkeypatch.setattr(sharing, "_fork", noted)
+    folder = pipeline.gather(Request(model=model, sae=sae, **ASKED), runs=tmp_path / "runs")
+    assert len(forked) >= 4  # scores, states, the same of a random model, dilemmas
     for name in EVIDENCE_FILES:
         assert (folder.path / name).read_bytes() == (whole.path / name).read_bytes(), name
 
