@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -94,7 +95,10 @@ def _fork(jobs: Sequence[Job], n: int, done: Callable[[int], None]) -> None:
         for _ in range(n):
             here, there = context.Pipe(duplex=False)
             child = context.Process(target=_work, args=(jobs, taken, there, os.getpid()), daemon=True)
-            child.start()
+            with warnings.catch_warnings():
+                # Python 3.12 warns of forks beside threads; torch's have nothing to do then, and no child uses them.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                child.start()
             there.close()
             children.append(child)
             readers.append(here)

@@ -442,7 +442,8 @@ class _Study:
         }
         self._stage("edges and readings", total=len(edges) + len(readings), unit="tables")
         try:
-            self.looker.share([Job(do=call) for call in edges.values()], done=self.reporter.advance)
+            jobs = [Job(do=call) for call in reversed(edges.values())]  # that of all languages takes longest
+            self.looker.share(jobs, done=self.reporter.advance)
             self.rows.edges += [call().assign(suite=self.suite, language=circuit) for circuit, call in edges.items()]
         except UnsupportedModelError as cannot:  # circuits do not rest on edges
             self.reporter.say(f"no edges: {cannot}")

@@ -348,7 +348,10 @@ def expected_time(
     Raises:
         RunError: that run has no log of a whole audit.
     """
+    import torch
+
     from audit import models, observe
+    from audit.sharing import processes_for
 
     scored = known.seconds.get("scoring", 0.0)
     if not scored:
@@ -361,15 +364,21 @@ def expected_time(
     suites = pipeline.load_suites(pipeline.Request(model=model, items=items))
     _score(observe, audited, _some(suites[0], 1))  # the first batch pays for what is set up once
     timed, spent, scoring = 0, 0.0, 0.0
+    threads, processes = torch.get_num_threads(), processes_for(audited)
     reporter.stage("timing the scoring", total=len(suites), unit="suites")
-    for suite in suites:
-        some = _some(suite, SAMPLE)
-        begun = time.perf_counter()
-        _score(observe, audited, some)
-        took = time.perf_counter() - begun
-        timed, spent = timed + len(some.items), spent + took
-        scoring += took / len(some.items) * len(suite.items)
-        reporter.advance(1)
+    try:
+        if processes > 1:
+            torch.set_num_threads(1)  # as each of those that share a run
+        for suite in suites:
+            some = _some(suite, SAMPLE)
+            begun = time.perf_counter()
+            _score(observe, audited, some)
+            took = (time.perf_counter() - begun) / processes
+            timed, spent = timed + len(some.items), spent + took
+            scoring += took / len(some.items) * len(suite.items)
+            reporter.advance(1)
+    finally:
+        torch.set_num_threads(threads)
     return ExpectedTime(
         model=audited.record.name,
         asked=items,
