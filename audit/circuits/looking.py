@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import psutil
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -33,8 +34,8 @@ from audit.sharing import Job, share
 Floats = NDArray[np.float64]
 Nodes = NDArray[np.bool_]  # (layers, heads + 1), the MLP in the last column
 
-# What is recorded of portions is kept in memory up to here, so that the next look need not record again.
-RECORDED_BYTES = 512 * 2**20
+# What is recorded is kept in memory up to this share of what is free, so that the next look need not record again.
+RECORDED_SHARE = 0.25
 # Points between the embeddings where gradients are taken. Five are the usual number; on gemma-3-270m two rank nodes as
 # well (docs/speed.md), and what is ranked first is patched in any case.
 STEPS = 2
@@ -87,6 +88,7 @@ class Looker:
         self._replay: Replay | None = None
         self._readers: Readers | None = None
         self._recorded: dict[Portion, tuple[Batch, ...]] = {}
+        self._room: int | None = None  # bytes for it
         self._means: tuple[tuple[Portion, ...], Means] | None = None
 
     # --- what can be asked --------------------------------------------------------------------
@@ -145,6 +147,25 @@ class Looker:
         """Something else that the model decides, from the cache or made now."""
         return self._kept([], dict(asked), lambda: make(self._load_once()))
 
+    def holds(self, calls: Sequence[Callable[[], object]]) -> bool:
+        """Whether calls of this looker find everything in the cache."""
+        return all(self._cache.holds(call) for call in calls)
+
+    def record(self, portions: Sequence[Portion], *, done: Callable[[int], None]) -> None:
+        """Run the model on portions and keep what it did in memory, as far as there is room: for every later look.
+
+        Processes that are forked afterwards have it too, without a copy.
+
+        Raises:
+            UnsupportedModelError: as `screened`.
+        """
+        full = False
+        for portion in portions:
+            if not full:
+                self._batches(portion)
+                full = portion not in self._recorded
+            done(len(portion.items))
+
     def share(self, jobs: Sequence[Job], *, done: Callable[[int], None]) -> None:
         """Do what several calls of this looker need, in as many processes as there are; see `audit.sharing`."""
         share(jobs, cache=self._cache, load=self._load_once, done=done)
@@ -183,14 +204,13 @@ class Looker:
             expected = torch.tensor([plain[pair.item] for pair in batch.pairs], device=self.replay.device)
             check(batch, expected[:, 0])
             check(batch.turned(), expected[:, 1])
-        if self._held() + sum(map(_size, made)) > RECORDED_BYTES:  # languages are looked at one after another
-            self._recorded = {one: many for one, many in self._recorded.items() if one.language == portion.language}
-        if self._held() + sum(map(_size, made)) <= RECORDED_BYTES:
+        if self._room is None:
+            self._room = int(psutil.virtual_memory().available * RECORDED_SHARE)
+        size = sum(map(_size, made))
+        if size <= self._room:
             self._recorded[portion] = made
+            self._room -= size
         return made
-
-    def _held(self) -> int:
-        return sum(_size(batch) for many in self._recorded.values() for batch in many)
 
     def _pairs(self, portion: Portion) -> tuple[list[Pair], list[tuple[str, str]]]:
         audited = self._audited or self._load_once()

@@ -202,8 +202,12 @@ class _Study:
         self.rows = _Rows()
 
     def run(self) -> Study:
+        looked = [partial(self._looked, portion) for portion in self.portions]
+        if not self.looker.holds(looked):
+            self._stage("recording")
+            self.looker.record(self.portions, done=self.reporter.advance)
         self._stage("estimating every node", controls=False)
-        self._share((portion, partial(self._looked, portion)) for portion in self.portions)
+        self._share(zip(self.portions, looked, strict=True))
         found = {language: items for language in self.languages if (items := self._screen(language)) is not None}
         self.languages = tuple(found)
         self.readable = tuple(language for language in self.readable if language in found)

@@ -259,8 +259,27 @@ def test_what_is_kept_in_memory_decides_no_number(llama, some, tmp_path, monkeyp
     portion = portion_of(llama, some)
     looks = [Look(nodes, ablation=ablation) for nodes in sets_of(llama) for ablation in ("counterfactual", "mean")]
     held = looker_of(llama, tmp_path / "a").effects(portion, looks, language=[portion])
-    monkeypatch.setattr(looking, "RECORDED_BYTES", 0)
+    monkeypatch.setattr(looking, "RECORDED_SHARE", 0.0)
     assert np.array_equal(looker_of(llama, tmp_path / "b").effects(portion, looks, language=[portion]), held)
+
+
+@pytest.mark.parametrize(("share", "again"), [(0.5, False), (0.0, True)])
+def test_what_was_recorded_is_recorded_again_only_where_there_was_no_room(
+    llama, some, tmp_path, monkeypatch, share, again
+):
+    monkeypatch.setattr(looking, "RECORDED_SHARE", share)
+    looker, portion, told = looker_of(llama, tmp_path), portion_of(llama, some), []
+    looker.record([portion], done=told.append)
+    assert told == [len(some)]
+    of, made = looking.Batch.of, []
+
+    def noted(replay: Any, pairs: Any) -> Any:
+        made.append(pairs)
+        return of(replay, pairs)
+
+    monkeypatch.setattr(looking.Batch, "of", noted)
+    looker.effects(portion, [Look(nodes) for nodes in sets_of(llama)])
+    assert bool(made) == again
 
 
 def test_nothing_asked_is_nothing_looked_at(llama, some, tmp_path):

@@ -81,18 +81,20 @@ def test_effects_are_in_spreads_of_control_swaps(suite, llama, tmp_path):
     assert not len(refused)
     assert len(found) == 16
     assert set(found["lens"]) == {"pathway"}
-    controls = []
+    control_of = {}  # asked more than once: whether it is held, then what it is
     whole = looker_of(llama, tmp_path)()
     effects = whole.effects
 
     def seen(portion, looks):
         values = effects(portion, looks)
-        controls.extend(values[0] if portion.control else ())
+        if portion.control:
+            control_of.update(zip((item.id for item in portion.items), values[0], strict=True))
         return values
 
     whole.effects = seen
     again, _ = pathway(suite, looker=lambda: whole, reporter=Silent())
     assert again.equals(found)
+    controls = list(control_of.values())
     assert len(controls) == 8  # every second of 16
     expected = np.mean(controls) / np.std(controls, ddof=1)
     assert found["control_bits"].to_numpy() == pytest.approx(np.full(16, expected))

@@ -114,6 +114,15 @@ class Known:
     def _known(self, portion: Portion) -> list[Item]:
         return [one for one in portion.items if (one.language, one.id) not in self.refused]
 
+    def holds(self, calls) -> bool:
+        """As if nothing was."""
+        return False
+
+    def record(self, portions, *, done) -> None:
+        """Nothing needs to be."""
+        for portion in portions:
+            done(len(portion.items))
+
     def share(self, jobs, *, done) -> None:
         """Everything is known already; done once all the same, as by a process that keeps it."""
         for job in jobs:
@@ -548,6 +557,7 @@ def test_progress_ends_where_it_said_it_would():
     assert [stage[0] for stage in reporter.stages] == [
         f"looking inside: {what}"
         for what in (
+            "recording",
             "estimating every node",
             "patching nodes",
             "choosing circuits",
