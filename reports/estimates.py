@@ -53,7 +53,7 @@ PAIRS = {
     ("framework", "other_framework"): N_("pair of frameworks"),
 }
 IN_ERRORS = N_("standard errors from no effect")
-MOST_ROWS = 150  # per table
+MOST_ROWS, MOST_LEADS = 150, 40  # per table, and in its chart, of what was fixed before the run and of leads
 MOST_REASONS, MOST_NAMED = 8, 12  # why numbers are missing, and rows that are named in a text
 SIZE_WITHIN_A_LANGUAGE = ("nats", "bits per byte")  # units whose sizes no picture may set side by side
 
@@ -72,10 +72,18 @@ def charts_and_tables(
     for (fields, unit), members in panels.items():
         if len(panels) > 1:
             blocks.append(Heading(text=scope_title(fields), level=level))
+        shown = _surest(members, most=MOST_ROWS if any(f.confirmatory for f in members) else MOST_LEADS)
         if drawn:
-            blocks += _plots(case, measure, fields, unit, members)
-        blocks += _tables(case, fields, unit, members)
+            blocks += _plots(case, measure, fields, unit, shown)
+        blocks += _tables(case, fields, unit, shown, more=len(members) - len(shown))
     return blocks
+
+
+def _surest(members: Sequence[Finding], *, most: int) -> list[Finding]:
+    """As many as are shown, in the order they came."""
+    ordered = sorted(members, key=lambda f: (STRENGTH.index(f.verdict), surest_first(f)))
+    kept = {f.id for f in ordered[:most]}
+    return [f for f in members if f.id in kept][:most]
 
 
 def scope_names(finding: Finding) -> tuple[str, ...]:
@@ -221,14 +229,11 @@ def _alt(title: str, unit: str, dots: Sequence[Dot], estimates: Sequence[Estimat
     return together(text, more, _without_number(undefined))
 
 
-def _tables(case: Case, fields: tuple[str, ...], unit: str, members: Sequence[Finding]) -> list[Block]:
-    shown = members
-    if len(members) > MOST_ROWS:
-        kept = {f.id for f in sorted(members, key=lambda f: (STRENGTH.index(f.verdict), surest_first(f)))[:MOST_ROWS]}
-        shown = [f for f in members if f.id in kept][:MOST_ROWS]
+def _tables(case: Case, fields: tuple[str, ...], unit: str, members: Sequence[Finding], *, more: int) -> list[Block]:
+    """A table of the members, and how many `more` there are."""
     several = len({f.measurement.scope.suite for f in members}) > 1
     names = (*fields, "suite") if several else fields
-    estimates = [f.measurement.result for f in shown if isinstance(f.measurement.result, Estimate)]
+    estimates = [f.measurement.result for f in members if isinstance(f.measurement.result, Estimate)]
     decimals = decimals_for(estimates)
     level = listed(sorted({level_of(e) for e in estimates})) if estimates else ""
     detects = any(f.confirmatory for f in members) and any(e.detectable is not None for e in estimates)
@@ -253,14 +258,13 @@ def _tables(case: Case, fields: tuple[str, ...], unit: str, members: Sequence[Fi
             # i18n: heading of a column: the id of a finding
             Column(title=_("Id"), width=1.45),
         ),
-        rows=tuple(_row(case, names, f, decimals=decimals, detects=detects, chance=chance) for f in shown),
+        rows=tuple(_row(case, names, f, decimals=decimals, detects=detects, chance=chance) for f in members),
     )
     blocks: list[Block] = [table]
     if detects:
         blocks.append(Text(text=_detectable_text(estimates), style="small"))
-    blocks += _undefined_texts(case, fields, shown)
-    if len(members) > len(shown):
-        more = len(members) - len(shown)
+    blocks += _undefined_texts(case, fields, members)
+    if more:
         text = ngettext(
             "{n} more row is in findings.json; the surest are shown.",
             "{n} more rows are in findings.json; the surest are shown.",

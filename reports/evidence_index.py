@@ -11,7 +11,7 @@ from reports.blocks import Block, Heading, Text
 from reports.by_measure import CHECKS
 from reports.case import APPENDIX, STRENGTH, Case, grouped_by_measure
 from reports.finding_pages import PAGES
-from reports.undecided import OTHERS
+from reports.undecided import ABSENT, OTHERS
 from reports.words import everything, in_series, measure_name, started, verdict_name
 
 TITLE = N_("Index of evidence ids")
@@ -62,5 +62,5 @@ def _place(finding: Finding, *, pages: Collection[str], without: Collection[str]
     if finding.measurement.measure in INSTRUMENT:
         return _(CHECKS)
     if finding.confirmatory:
-        return _(OTHERS)
+        return _(ABSENT) if finding.verdict is Verdict.NO_EVIDENCE else _(OTHERS)
     return _("findings.json") if "appendix" in without else _(APPENDIX)

@@ -52,6 +52,7 @@ from reports.words import (
 TITLE = N_("Cultures and frameworks inside the model")
 ASKED = (Kind.CULTURE, Kind.VALUES, Kind.DILEMMA)
 PROFILE_UP_TO = 2.0
+MOST_MAP_ROWS = 16  # of maps of several lenses in one picture; more would not fit a page at a size to read
 LENS_WORDS = {
     "knowledge": N_("Knowledge: answers"),
     "probe": N_("Probe: the model's states"),
@@ -297,8 +298,18 @@ def _maps(case: Case, found: Features, one: Looked) -> list[Block]:
                 )
             )
             continue
-        draw = functools.partial(feature_charts.draw_maps, panels, feature_charts.edges_for(shown))
-        blocks.append(Picture(draw=draw, alt=_maps_alt(group, names), data=chart_tables.cell_values(panels)))
+        edges = feature_charts.edges_for(shown)
+        together = (
+            [(panels, group)]
+            if len(order) <= MOST_MAP_ROWS
+            else [
+                ({title: cells}, {lens: group[lens]})
+                for (title, cells), lens in zip(panels.items(), group, strict=True)
+            ]
+        )
+        for some, lenses in together:
+            draw = functools.partial(feature_charts.draw_maps, some, edges)
+            blocks.append(Picture(draw=draw, alt=_maps_alt(lenses, names), data=chart_tables.cell_values(some)))
     return blocks
 
 

@@ -6,6 +6,7 @@ A page is complete without the others: what was found, how sure it is, what it r
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from reports.items import Effects, Wordings
 from reports.people import Told
 from reports.people_words import differs_and_exists, on_page
 from reports.typesetting.breaks import graphemes
-from reports.undecided import undecided, why
+from reports.undecided import absent, undecided, why
 from reports.words import (
     amount,
     everything,
@@ -43,6 +44,7 @@ from reports.words import (
 
 PAGES = N_("Findings, one page each")
 MOST_PAGES = 200
+MOST_ABSENT = 8  # pages of one family that say that nothing is there; more than that share a place
 MOST_SIBLINGS, MOST_CAVEATS = 8, 4  # drawn and told beside a finding
 SIBLINGS_IF_JUDGED, CAVEATS_IF_JUDGED = 3, 2  # so that there is room for what people say
 LONGEST_CAVEAT = 240  # characters
@@ -66,7 +68,8 @@ class Pages:
     case: Case
     told: Told | None
     own: tuple[Finding, ...]  # findings with a page, in its order
-    others: tuple[Finding, ...]  # fixed before the run, and without one
+    absent: tuple[Finding, ...]  # fixed before the run, without evidence, and so many that they share a place
+    others: tuple[Finding, ...]  # fixed before the run, and without a page
     with_items: bool
 
     @classmethod
@@ -85,19 +88,32 @@ class Pages:
         def rank(finding: Finding) -> tuple[bool, int, tuple[bool, float, float, str]]:
             return (not finding.confirmatory, STRENGTH.index(finding.verdict), surest_first(finding))
 
+        many = _families_of_many(case)
         wanted = [
-            f for f in case.substance if (f.confirmatory and f.verdict in clear) or f.id in judged or f.id in contested
+            f
+            for f in case.substance
+            if f.id in judged | contested
+            or (f.confirmatory and f.verdict in clear and (f.family not in many or f.verdict is Verdict.EVIDENCE))
         ]
         # Should there be too many, contested ones and results keep theirs.
         first = sorted(wanted, key=lambda f: (f.id not in contested, rank(f)))[:MOST_PAGES]
         own = tuple(sorted(first, key=rank))
         ids = {f.id for f in own}
-        return cls(case, told, own, tuple(f for f in case.substance if f.confirmatory and f.id not in ids), with_items)
+        rest = [f for f in case.substance if f.confirmatory and f.id not in ids]
+        absent = tuple(f for f in rest if f.verdict is Verdict.NO_EVIDENCE)
+        others = tuple(f for f in rest if f.verdict is not Verdict.NO_EVIDENCE)
+        return cls(case, told, own, absent, others, with_items)
 
     @property
     def ids(self) -> frozenset[str]:
         """Ids of the findings with a page."""
         return frozenset(f.id for f in self.own)
+
+
+def _families_of_many(case: Case) -> frozenset[str]:
+    """Families with more than MOST_ABSENT findings without evidence: those share a place."""
+    absent = Counter(f.family for f in case.substance if f.confirmatory and f.verdict is Verdict.NO_EVIDENCE)
+    return frozenset(family for family, n in absent.items() if n > MOST_ABSENT)
 
 
 @dataclass(frozen=True)
@@ -117,14 +133,14 @@ class _Read:
 def finding_pages(pages: Pages) -> tuple[Block, ...]:
     """The rule and the list of the pages, the pages, and the findings that share one with their reasons."""
     case = pages.case
-    if not pages.own and not pages.others:
+    if not pages.own and not pages.absent and not pages.others:
         return _list(pages)
     read = _Read.of(case)
     families: dict[str, list[Finding]] = {}
     for finding in case.findings:
         families.setdefault(finding.family, []).append(finding)
     sheets = [_sheet(pages, finding, families[finding.family], read) for finding in pages.own]
-    return (*_list(pages), *sheets, *undecided(case, pages.others, read.words))
+    return (*_list(pages), *sheets, *absent(case, pages.absent), *undecided(case, pages.others, read.words))
 
 
 # --- the list --------------------------------------------------------------------------------
@@ -158,8 +174,14 @@ def _rule(pages: Pages) -> str:
         "with their reasons.",
         len(pages.others),
     )
+    shared = _(
+        "Where more than {most} findings of one family say “{no}”, they stand together after these pages.",
+        most=MOST_ABSENT,
+        no=verdict_name(Verdict.NO_EVIDENCE),
+    )
     return together(
         asked,
+        shared if pages.absent else "",
         rest if pages.others else "",
         _("Exploratory findings are leads, not results, and stand in tables only."),
     )

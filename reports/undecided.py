@@ -1,4 +1,4 @@
-"""The findings that were fixed before the run and say neither yes nor no: together, with their reasons."""
+"""The findings that were fixed before the run and have no page: without evidence, or neither yes nor no and why."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from reports.case import Case, grouped_by_measure
 from reports.summary import barred_reason
 from reports.words import count, everything, in_series, measure_name, started, verdict_name
 
+ABSENT = N_("Looked for and not found")
 OTHERS = N_("Findings that say neither yes nor no")
 
 
@@ -47,6 +48,25 @@ def undecided(case: Case, findings: Sequence[Finding], words: Words) -> tuple[Bl
             for reason, same in _by_reason(case, group, words).items():
                 blocks.append(Text(text=_("{reason}:", reason=started(reason))))
                 blocks.append(Text(text=in_series(_named(case, f) for f in same), style="small"))
+    return tuple(blocks)
+
+
+def absent(case: Case, findings: Sequence[Finding]) -> tuple[Block, ...]:
+    """What was looked for and not found, grouped by measure: too many of one kind for a page each."""
+    if not findings:
+        return ()
+    blocks: list[Block] = [
+        Heading(text=_(ABSENT), level=1, new_page=True),
+        Text(
+            text=_(
+                "They were fixed before the run; an effect that matters would have been found in four of five such "
+                "audits, and was not. Numbers stand in the tables by measure, under the same ids."
+            )
+        ),
+    ]
+    for measure, group in grouped_by_measure(findings).items():
+        blocks.append(Heading(text=f"{measure_name(measure)} ({count(len(group))})", level=2))
+        blocks.append(Text(text=in_series(_named(case, f) for f in group), style="small"))
     return tuple(blocks)
 
 

@@ -394,3 +394,53 @@ def test_a_finding_has_exactly_one_page_however_much_there_is_to_say(tmp_path, p
         assert "Before leaning on this" in told[start + n]
     assert "Findings that say neither yes nor no" in told[start + len(own) + 1]
     assert not any(len(said) < 130 for said in told[start : start + len(own) + 2])  # no page is empty
+
+
+# --- too many of one kind ------------------------------------------------------------------------
+
+
+def many(n: int, verdict=Verdict.NO_EVIDENCE) -> list[Finding]:
+    """As many findings of one family, each on another axis."""
+    return [one(verdict=verdict, scope=Scope(language="en", suite="stereotype", topic=f"axis-{i}")) for i in range(n)]
+
+
+def section(found, title: str) -> str:
+    """All words between a heading and the next of its level."""
+    start = next(i for i, b in enumerate(found.blocks) if isinstance(b, Heading) and b.text == title)
+    after = found.blocks[start + 1 :]
+    end = next((i for i, b in enumerate(after) if isinstance(b, Heading) and b.level == 1), len(after))
+    return " ".join(b.text for b in flat(after[:end]) if isinstance(b, Heading | Text))
+
+
+def test_up_to_eight_findings_without_evidence_of_a_family_have_a_page_each():
+    quiet = many(8)
+    assert set(sheets(document(tuple(quiet)))) == {f.id for f in quiet}
+
+
+def test_more_than_eight_share_a_place_and_evidence_of_the_family_keeps_its_page():
+    quiet, loud = many(9), one()
+    assert loud.family == quiet[0].family
+    found = document((*quiet, loud))
+    assert set(sheets(found)) == {loud.id}
+    told = section(found, undecided.ABSENT)
+    assert all(f.id[:8] in told for f in quiet)
+    assert loud.id[:8] not in told
+    assert "more than 8 findings of one family" in section(found, PAGES)
+
+
+def test_the_index_says_where_those_are_that_share_a_place():
+    quiet = many(9)
+    told = section(document(tuple(quiet)), "Index of evidence ids")
+    assert f"(in “{undecided.ABSENT}”): " in told
+    assert all(f.id in told for f in quiet)
+
+
+def test_of_leads_the_forty_surest_are_shown_and_the_rest_counted():
+    leads = [dataclasses.replace(f, confirmatory=False) for f in many(45, Verdict.INSUFFICIENT)]
+    found = document(tuple(leads))
+    tables = [b for b in flat(found.blocks) if isinstance(b, Table) and b.columns[-1].title == "Id"]
+    (table,) = [b for b in tables if any(row[-1] in {f.id[:8] for f in leads} for row in b.rows)]
+    assert len(table.rows) == 40
+    assert "5 more rows are in findings.json; the surest are shown." in section(
+        found, "Appendix: all exploratory estimates"
+    )
