@@ -34,8 +34,10 @@ from audit.sharing import Job, share
 Floats = NDArray[np.float64]
 Nodes = NDArray[np.bool_]  # (layers, heads + 1), the MLP in the last column
 
-# What is recorded is kept in memory up to this share of what is free, so that the next look need not record again.
+# What is recorded is kept in memory so that the next look need not record again: `record` fills up to this share of
+# what is free, once for all processes; besides, each process may keep so many bytes of its own.
 RECORDED_SHARE = 0.25
+RECORDED_BYTES = 512 * 2**20
 # Points between the embeddings where gradients are taken. Five are the usual number; on gemma-3-270m two rank nodes as
 # well (docs/speed.md), and what is ranked first is patched in any case.
 STEPS = 2
@@ -88,7 +90,7 @@ class Looker:
         self._replay: Replay | None = None
         self._readers: Readers | None = None
         self._recorded: dict[Portion, tuple[Batch, ...]] = {}
-        self._room: int | None = None  # bytes for it
+        self._room = RECORDED_BYTES  # what is left for it
         self._means: tuple[tuple[Portion, ...], Means] | None = None
 
     # --- what can be asked --------------------------------------------------------------------
@@ -159,12 +161,14 @@ class Looker:
         Raises:
             UnsupportedModelError: as `screened`.
         """
+        self._room = int(psutil.virtual_memory().available * RECORDED_SHARE)
         full = False
         for portion in portions:
             if not full:
                 self._batches(portion)
                 full = portion not in self._recorded
             done(len(portion.items))
+        self._room = min(self._room, RECORDED_BYTES)
 
     def share(self, jobs: Sequence[Job], *, done: Callable[[int], None]) -> None:
         """Do what several calls of this looker need, in as many processes as there are; see `audit.sharing`."""
@@ -204,8 +208,6 @@ class Looker:
             expected = torch.tensor([plain[pair.item] for pair in batch.pairs], device=self.replay.device)
             check(batch, expected[:, 0])
             check(batch.turned(), expected[:, 1])
-        if self._room is None:
-            self._room = int(psutil.virtual_memory().available * RECORDED_SHARE)
         size = sum(map(_size, made))
         if size <= self._room:
             self._recorded[portion] = made

@@ -259,7 +259,7 @@ def test_what_is_kept_in_memory_decides_no_number(llama, some, tmp_path, monkeyp
     portion = portion_of(llama, some)
     looks = [Look(nodes, ablation=ablation) for nodes in sets_of(llama) for ablation in ("counterfactual", "mean")]
     held = looker_of(llama, tmp_path / "a").effects(portion, looks, language=[portion])
-    monkeypatch.setattr(looking, "RECORDED_SHARE", 0.0)
+    monkeypatch.setattr(looking, "RECORDED_BYTES", 0)
     assert np.array_equal(looker_of(llama, tmp_path / "b").effects(portion, looks, language=[portion]), held)
 
 
