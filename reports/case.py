@@ -23,7 +23,7 @@ from reports.words import (
 
 STRENGTH = tuple(Verdict)  # evidence first
 SHORT_ID = 8  # characters of an id in a table, where they tell the ids of the run apart
-APPENDIX = N_("Appendix: all exploratory estimates")
+APPENDIX = N_("Appendix: exploratory estimates")
 
 
 @dataclass(frozen=True)

@@ -62,25 +62,37 @@ def charts_and_tables(
     case: Case, measure: str, group: Sequence[Finding], *, level: Literal[2, 3], drawn: bool = True
 ) -> list[Block]:
     """A table, and if `drawn` a chart, for each kind of scope (by language, by language and topic, ...) and unit."""
-    panels: dict[tuple[tuple[str, ...], str], list[Finding]] = {}
-    for finding in sorted(group, key=lambda f: len(scope_fields(f.measurement.scope))):
-        result = finding.measurement.result
-        fields = scope_names(finding)
-        unit = result.unit if isinstance(result, Estimate) else _unit_of(group, fields)
-        panels.setdefault((fields, unit), []).append(finding)
+    panels = _panels(group)
     blocks: list[Block] = []
     for (fields, unit), members in panels.items():
         if len(panels) > 1:
             blocks.append(Heading(text=scope_title(fields), level=level))
-        shown = _surest(members, most=MOST_ROWS if any(f.confirmatory for f in members) else MOST_LEADS)
+        shown = _surest(members)
         if drawn:
             blocks += _plots(case, measure, fields, unit, shown)
         blocks += _tables(case, fields, unit, shown, more=len(members) - len(shown))
     return blocks
 
 
-def _surest(members: Sequence[Finding], *, most: int) -> list[Finding]:
-    """As many as are shown, in the order they came."""
+def shown_ids(group: Sequence[Finding]) -> frozenset[str]:
+    """Ids of the findings of a measure that its tables show; the others are counted below them."""
+    return frozenset(f.id for members in _panels(group).values() for f in _surest(members))
+
+
+def _panels(group: Sequence[Finding]) -> dict[tuple[tuple[str, ...], str], list[Finding]]:
+    """Findings by kind of scope and unit, the coarsest scopes first."""
+    panels: dict[tuple[tuple[str, ...], str], list[Finding]] = {}
+    for finding in sorted(group, key=lambda f: len(scope_fields(f.measurement.scope))):
+        result = finding.measurement.result
+        fields = scope_names(finding)
+        unit = result.unit if isinstance(result, Estimate) else _unit_of(group, fields)
+        panels.setdefault((fields, unit), []).append(finding)
+    return panels
+
+
+def _surest(members: Sequence[Finding]) -> list[Finding]:
+    """As many of a panel as are shown, in the order they came."""
+    most = MOST_ROWS if any(f.confirmatory for f in members) else MOST_LEADS
     ordered = sorted(members, key=lambda f: (STRENGTH.index(f.verdict), surest_first(f)))
     kept = {f.id for f in ordered[:most]}
     return [f for f in members if f.id in kept][:most]

@@ -10,6 +10,7 @@ from audit.wording import N_, _
 from reports.blocks import Block, Heading, Text
 from reports.by_measure import CHECKS
 from reports.case import APPENDIX, STRENGTH, Case, grouped_by_measure
+from reports.estimates import shown_ids
 from reports.finding_pages import PAGES
 from reports.undecided import ABSENT, OTHERS
 from reports.words import everything, in_series, measure_name, started, verdict_name
@@ -26,9 +27,11 @@ def evidence_index(case: Case, *, pages: Collection[str], without: Collection[st
         without: parts that this copy does not have.
     """
     blocks: list[Block] = [Heading(text=_(TITLE), level=1, new_page=True), Text(text=_intro(case))]
+    leads = grouped_by_measure(f for f in case.substance if not f.confirmatory)
+    shown = frozenset[str]().union(*(shown_ids(group) for group in leads.values() if "appendix" not in without))
     for measure, group in grouped_by_measure(case.findings).items():
         blocks.append(Heading(text=measure_name(measure), level=3))
-        for (verdict, where), members in _by_place(group, pages=pages, without=without).items():
+        for (verdict, where), members in _by_place(group, pages=pages, shown=shown).items():
             told = in_series(f"{f.id} {case.where(f) or everything()}" for f in members)
             text = _(
                 "{verdict} (in “{section}”): {ids}", verdict=started(verdict_name(verdict)), section=where, ids=told
@@ -47,20 +50,21 @@ def _intro(case: Case) -> str:
 
 
 def _by_place(
-    group: Sequence[Finding], *, pages: Collection[str], without: Collection[str]
+    group: Sequence[Finding], *, pages: Collection[str], shown: Collection[str]
 ) -> Mapping[tuple[Verdict, str], list[Finding]]:
     found: dict[tuple[Verdict, str], list[Finding]] = {}
     for finding in sorted(group, key=lambda f: (not f.confirmatory, STRENGTH.index(f.verdict))):
-        place = _place(finding, pages=pages, without=without)
+        place = _place(finding, pages=pages, shown=shown)
         found.setdefault((finding.verdict, place), []).append(finding)
     return found
 
 
-def _place(finding: Finding, *, pages: Collection[str], without: Collection[str]) -> str:
+def _place(finding: Finding, *, pages: Collection[str], shown: Collection[str]) -> str:
+    """Where the report tells a finding; `shown` are the leads in the tables of the appendix."""
     if finding.id in pages:
         return _(PAGES)
     if finding.measurement.measure in INSTRUMENT:
         return _(CHECKS)
     if finding.confirmatory:
         return _(ABSENT) if finding.verdict is Verdict.NO_EVIDENCE else _(OTHERS)
-    return _("findings.json") if "appendix" in without else _(APPENDIX)
+    return _(APPENDIX) if finding.id in shown else _("findings.json")

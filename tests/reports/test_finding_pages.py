@@ -441,6 +441,9 @@ def test_of_leads_the_forty_surest_are_shown_and_the_rest_counted():
     tables = [b for b in flat(found.blocks) if isinstance(b, Table) and b.columns[-1].title == "Id"]
     (table,) = [b for b in tables if any(row[-1] in {f.id[:8] for f in leads} for row in b.rows)]
     assert len(table.rows) == 40
+    index = section(found, "Index of evidence ids")
+    assert index.count("(in “findings.json”)") == 1  # the place of the five
+    assert sum(f.id in index.split("(in “findings.json”)")[1] for f in leads) == 5
     assert "5 more rows are in findings.json; the surest are shown." in section(
-        found, "Appendix: all exploratory estimates"
+        found, "Appendix: exploratory estimates"
     )
