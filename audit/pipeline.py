@@ -55,7 +55,7 @@ DRAWING = ("reportlab", "altair", "vl-convert-python", "svglib", "uharfbuzz", "f
 SCORING = 3
 LOOKING = 5
 SELF_TEST = 1
-FEATURES = 2
+FEATURES = 3
 UNREAD = "the model does not read the language; --circuits exact looks all the same"
 NO_SAE = "no SAE"  # where others have a digest
 
@@ -336,6 +336,7 @@ def _features(
     from audit.circuits.pathway import pathway
     from audit.features.reading import Reader
     from audit.features.study import study
+    from audit.measures import failed_competence
 
     record = evidence.manifest.model
     if dictionary is None:
@@ -350,10 +351,14 @@ def _features(
     found = study(suites, reader=reader, dictionary=dictionary, reporter=reporter)
     tables = {name: [getattr(evidence, name), table] for name, table in found.items()}
     looking = {**_observing(evidence.manifest), "looking": str(LOOKING), "features": str(FEATURES)}
+    unread = failed_competence(evidence)
     for suite in suites:
         if suite.record.kind is Kind.CULTURE:
             capacities, exclusions = pathway(
-                suite, looker=lambda: Looker(model, model=record, versions=looking, cache=cache), reporter=reporter
+                suite,
+                looker=lambda: Looker(model, model=record, versions=looking, cache=cache),
+                unread=unread,
+                reporter=reporter,
             )
             tables["capacities"].append(capacities)
             tables["exclusions"].append(exclusions)

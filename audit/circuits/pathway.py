@@ -11,7 +11,7 @@ Both answers are taken up to the first token in which they differ: the margin is
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -33,6 +33,7 @@ from audit.sharing import Job
 Floats = NDArray[np.float64]
 
 PATHWAY = "pathway"
+UNREAD = "the model does not read the language"
 CONTEXT = "asked/1"
 N_NODES = 8
 N_FOLDS = 2
@@ -52,36 +53,40 @@ class Swaps:
     control: Portion
 
 
-def pathway(suite: Suite, *, looker: Callable[[], Looker], reporter: Reporter) -> tuple[pd.DataFrame, pd.DataFrame]:
+def pathway(
+    suite: Suite, *, looker: Callable[[], Looker], unread: Collection[str], reporter: Reporter
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows of CAPACITY_COLUMNS, lens "pathway", and of EXCLUSION_COLUMNS, for a culture suite.
 
-    Every language has a looker of its own, so that what is recorded of it need not be kept for the next.
+    Every language has a looker of its own, so that what is recorded of it need not be kept for the next. Languages that
+    the model does not read (`unread`) are left out: nothing found there could be interpreted.
 
     `bits` holds no bits but the effect of the swap through the kept nodes (nats of margin lost, positive towards the
     culture's own answer) by the standard deviation of the same over the language's control swaps; `control_bits` the
     mean of those control swaps, the same for every item of the language; `layer` is -1; `n_train` the swaps that had a
     say in choosing the nodes.
     """
-    made, refused = _Study(suite, looker, reporter).run()
+    wanted = [item for item in suite.items if not item.control and not item.quarantine and item.culture]
+    some = [item for item in wanted if item.language not in unread]
+    made, refused = _Study(suite, some, looker, reporter).run()
+    refused |= {(item.language, item.id, UNREAD) for item in wanted if item.language in unread}
     capacities = pd.DataFrame(made, columns=list(CAPACITY_COLUMNS)).astype(dict(CAPACITY_COLUMNS))
     excluded = [(suite.record.name, *row[:2], "features", f"no pathway: {row[2]}") for row in sorted(refused)]
     return capacities, pd.DataFrame(excluded, columns=list(EXCLUSION_COLUMNS)).astype(dict(EXCLUSION_COLUMNS))
 
 
 class _Study:
-    def __init__(self, suite: Suite, make: Callable[[], Looker], reporter: Reporter) -> None:
-        self.suite, self.make, self.reporter = suite, make, reporter
+    def __init__(self, suite: Suite, items: Sequence[Item], make: Callable[[], Looker], reporter: Reporter) -> None:
+        self.suite, self.items, self.make, self.reporter = suite, items, make, reporter
         self.looker = make()
         self.refused: set[tuple[str, str, str]] = set()
         self.rows: list[tuple[Any, ...]] = []
 
     def run(self) -> tuple[list[tuple[Any, ...]], set[tuple[str, str, str]]]:
-        wanted = [item for item in self.suite.items if not item.control and not item.quarantine and item.culture]
-        self.reporter.stage(f"features: pathways of {self.suite.record.name}", total=len(wanted), unit="items")
-        by_language = {
-            language: sorted((item for item in wanted if item.language == language), key=lambda item: item.id)
-            for language in self.suite.languages
-        }
+        self.reporter.stage(f"features: pathways of {self.suite.record.name}", total=len(self.items), unit="items")
+        by_language: dict[str, list[Item]] = {}
+        for item in sorted(self.items, key=lambda item: (self.suite.languages.index(item.language), item.id)):
+            by_language.setdefault(item.language, []).append(item)
         jobs = [
             Job(do=partial(self._looked_at, language, items), size=len(items))
             for language, items in by_language.items()
@@ -98,7 +103,7 @@ class _Study:
 
     def _looked_at(self, language: str, items: Sequence[Item]) -> None:
         """Everything of a language, for what it leaves in the cache alone."""
-        _Study(self.suite, self.make, self.reporter)._language(language, items)
+        _Study(self.suite, items, self.make, self.reporter)._language(language, items)
 
     def _language(self, language: str, items: Sequence[Item]) -> None:
         facets = sorted({item.topic for item in items})

@@ -77,7 +77,7 @@ def test_the_nodes_with_the_largest_mean_effect_are_kept_and_none_that_works_aga
 
 
 def test_effects_are_in_spreads_of_control_swaps(suite, llama, tmp_path):
-    found, refused = pathway(suite, looker=looker_of(llama, tmp_path), reporter=Silent())
+    found, refused = pathway(suite, looker=looker_of(llama, tmp_path), unread=(), reporter=Silent())
     assert not len(refused)
     assert len(found) == 16
     assert set(found["lens"]) == {"pathway"}
@@ -92,7 +92,7 @@ def test_effects_are_in_spreads_of_control_swaps(suite, llama, tmp_path):
         return values
 
     whole.effects = seen
-    again, _ = pathway(suite, looker=lambda: whole, reporter=Silent())
+    again, _ = pathway(suite, looker=lambda: whole, unread=(), reporter=Silent())
     assert again.equals(found)
     controls = list(control_of.values())
     assert len(controls) == 8  # every second of 16
@@ -104,13 +104,13 @@ def test_effects_are_in_spreads_of_control_swaps(suite, llama, tmp_path):
 
 
 def test_the_same_again_comes_from_the_cache(suite, llama, tmp_path):
-    found, _ = pathway(suite, looker=looker_of(llama, tmp_path), reporter=Silent())
+    found, _ = pathway(suite, looker=looker_of(llama, tmp_path), unread=(), reporter=Silent())
 
     def forbidden():
         raise AssertionError("the model was loaded")
 
     cached = Looker(forbidden, model=llama.record, versions={}, cache=ShardCache(tmp_path))
-    again, _ = pathway(suite, looker=lambda: cached, reporter=Silent())
+    again, _ = pathway(suite, looker=lambda: cached, unread=(), reporter=Silent())
     assert again.equals(found)
 
 
@@ -119,7 +119,19 @@ def test_a_model_that_cannot_be_looked_into_leaves_every_item_out_with_the_reaso
         raise UnsupportedModelError("odd: not supported")
 
     monkeypatch.setattr(Looked, "screened", cannot)
-    found, refused = pathway(suite, looker=looker_of(llama, tmp_path), reporter=Silent())
+    found, refused = pathway(suite, looker=looker_of(llama, tmp_path), unread=(), reporter=Silent())
     assert not len(found)
     assert len(refused) == len(suite.items)
     assert set(refused["reason"]) == {"no pathway: odd: not supported"}
+
+
+def test_a_language_that_is_not_read_is_left_out_with_the_reason_and_changes_no_other(suite, llama, tmp_path):
+    both = load_suite("culture", languages=("en", "sw"), core=True)
+    both = dataclasses.replace(both, items=tuple(item for item in both.items if item.culture in CULTURES))
+    found, refused = pathway(both, looker=looker_of(llama, tmp_path), unread=("sw",), reporter=Silent())
+    alone, _ = pathway(suite, looker=looker_of(llama, tmp_path), unread=(), reporter=Silent())
+    assert len(alone) == 16
+    assert found.equals(alone)
+    swahili = {item.id for item in both.items if item.language == "sw"}
+    assert set(zip(refused["language"], refused["item"], strict=True)) == {("sw", item) for item in swahili}
+    assert set(refused["reason"]) == {"no pathway: the model does not read the language"}
