@@ -193,8 +193,7 @@ def plan(
     loaded = load_policy(policy)
     known = planning.spreads_of(find_run(spread_from, runs=runs)) if spread_from else planning.packaged_spreads(items)
     made = planning.plan(loaded, known)
-    timed = known if spread_from else planning.packaged_spreads()  # of a whole run; the other was of behaviour alone
-    time = _expected_time(model, timed, items) if model else None
+    time = _expected_time(model, known, items) if model else None
     if as_json:
         terminal.as_json({**as_dict(made), "time": None if time is None else as_dict(time)})
     else:

@@ -219,8 +219,13 @@ tells nothing apart *nowhere* is a weak test where languages are many: by chance
 
 
 def as_markdown(runs: Sequence[Evidence]) -> str:
-    """What the columns mean, a table a suite, and the items that tell nothing apart."""
-    rows = [row for evidence in runs for row in qualities(evidence)]
+    """What the columns mean, a table a suite, and the items that tell nothing apart.
+
+    What two runs of a model say alike, as of a suite that was asked in both, is told once.
+    """
+    rows: list[LanguageQuality] = []
+    for evidence in runs:
+        rows += [row for row in qualities(evidence) if row not in rows]
     manifests = [evidence.manifest for evidence in runs]
     named = "\n".join(f"- {for_markdown(one.model.name)}: run {one.run_id}" for one in manifests)
     lines = [INTRODUCTION.strip().format(runs=named, splits=SPLITS)]

@@ -7,7 +7,8 @@ import pytest
 
 from audit import suite_quality
 from audit.measures.view import Cube
-from audit.records import Kind, Undefined
+from audit.records import Evidence, Kind, Undefined
+from tests.measures.synthetic import synthetic_evidence
 
 
 def cube(
@@ -110,3 +111,14 @@ def test_an_item_tells_something_apart_where_its_effect_exceeds_the_spread_of_co
     )  # fmt: skip
 
     assert suite_quality.telling(made, "en", floor=0.0) == {"i0": True, "i1": True, "i2": False}
+
+
+def test_what_two_runs_of_a_model_say_alike_is_told_once() -> None:
+    run, other = synthetic_evidence(seed=0), synthetic_evidence(seed=1)
+
+    def lines(*runs: Evidence) -> list[str]:
+        return [line for line in suite_quality.as_markdown(runs).splitlines() if line.startswith("| ")]
+
+    assert len(lines(run)) > 4
+    assert lines(run, run) == lines(run)
+    assert len(lines(run, other)) > len(lines(run))

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from audit.models.adapter import Adapter
 
-# Tokens of the vocabulary unembedded at once: 2,048 logits of 768 rows stay in the processor's cache. 4,096 took a
-# third longer: from 12 MB on, memory for each block is fetched from the system anew.
+# Tokens of the vocabulary unembedded at once: 2,048 logits of 768 rows stay in the processor's cache. 4,096 took up
+# to a third longer: from 12 MB on, memory for each block may be fetched from the system anew.
 VOCABULARY_BLOCK = 2048
 ROW_BLOCK = 768
 

@@ -207,7 +207,7 @@ def test_the_packaged_spreads_hold_the_built_in_audit(items):
     assert known.model.startswith("gemma-3-270m")
     assert {one.measure for one in known.cells} >= {"competence", "stereotype_effect", "knowledge_gap"}
     assert all(one.error > 0 and one.n_clusters > 1 for one in known.cells)
-    assert items == "all" or known.seconds["scoring"] > 0
+    assert known.seconds["scoring"] > 0
 
 
 def test_the_whole_audit_has_more_templates_and_languages_than_the_short_one():
