@@ -116,13 +116,15 @@ def suites_schema() -> None:
 
 @suites_app.command("quality")
 def suites_quality(
-    runs_of: Annotated[list[str], typer.Argument(metavar="RUN...", help="Runs that asked the suites, one a model.")],
+    runs_of: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Runs that asked the suites, of as many models as there are.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Write the Markdown to this file instead of the screen.")] = None,
     runs: Annotated[Path, typer.Option(help="Folder that holds the run folders.")] = Path("runs"),
 ) -> None:
     """How good the items are, from the answers of runs: sides, controls, competence, halves, items that tell nothing.
 
-    Best of runs with --items all --circuits none --sae none, which take a quarter of the time.
+    Best of runs with --items all --circuits none --sae none, which take less than half of the time.
     """
     from audit import suite_quality
     from audit.runs import find_run
