@@ -135,3 +135,13 @@ def test_a_language_that_is_not_read_is_left_out_with_the_reason_and_changes_no_
     swahili = {item.id for item in both.items if item.language == "sw"}
     assert set(zip(refused["language"], refused["item"], strict=True)) == {("sw", item) for item in swahili}
     assert set(refused["reason"]) == {"no pathway: the model does not read the language"}
+
+
+def test_where_nothing_is_read_there_are_no_pathways_and_the_model_is_not_loaded(suite, llama, tmp_path):
+    def forbidden():
+        raise AssertionError("the model was loaded")
+
+    looker = Looker(forbidden, model=llama.record, versions={}, cache=ShardCache(tmp_path))
+    found, refused = pathway(suite, looker=lambda: looker, unread=("en",), reporter=Silent())
+    assert not len(found)
+    assert len(refused) == len(suite.items)
