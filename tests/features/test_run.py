@@ -148,3 +148,13 @@ def test_an_sae_that_is_not_there_is_refused_before_anything_is_scored(ref, mode
     monkeypatch.setattr(observe, "score_shard", forbidden)
     with pytest.raises((DictionaryError, AuditError)):
         pipeline.gather(Request(model=model, sae=ref, **ASKED), runs=tmp_path / "runs")
+
+
+def test_pathways_leave_out_the_languages_that_the_model_does_not_read(model, sae, place, tmp_path, monkeypatch):
+    monkeypatch.setattr("audit.measures.failed_competence", lambda evidence: ("sw",))
+    request = Request(model=model, sae=sae, **ASKED)
+    excluded = pipeline.gather(request, runs=tmp_path / "runs").read_evidence().exclusions
+    unread = excluded[excluded["reason"] == "no pathway: the model does not read the language"]
+    assert len(unread)
+    assert set(unread["language"]) == {"sw"}
+    assert set(unread["suite"]) == {"culture"}
